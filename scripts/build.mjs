@@ -1,0 +1,56 @@
+// Builds the static site into dist/: the wasm variants of wasm-pack.toml, then the page.
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ROOT, ensureNpmPackages, ensureRust, ensureWasmBindgen, main, output, run } from './lib/tools.mjs';
+
+const WASM = join(ROOT, 'target', 'wasm32-unknown-unknown', 'release', 'framesift.wasm');
+
+/** Runs `make` unless `product` is there and `stamp` holds the hash of `parts`. */
+function unlessUnchanged(stamp, product, parts, make) {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(part);
+  const digest = hash.digest('hex');
+  if (existsSync(product) && existsSync(stamp) && readFileSync(stamp, 'utf8') === digest) return;
+  make();
+  writeFileSync(stamp, digest);
+}
+
+async function buildWasm() {
+  const { parse } = await import('smol-toml');
+  const config = parse(readFileSync(join(ROOT, 'wasm-pack.toml'), 'utf8'));
+  const bindgen = join(ensureWasmBindgen(), 'wasm-bindgen');
+  for (const variant of config.variant) {
+    const features = variant.features.length > 0 ? ['--features', variant.features.join(',')] : [];
+    run('cargo', ['build', '--locked', '--release', '--lib', '--target', 'wasm32-unknown-unknown', ...features]);
+    const out = join(ROOT, 'www', 'wasm', variant.name);
+    mkdirSync(out, { recursive: true });
+    unlessUnchanged(join(out, '.stamp'), join(out, 'framesift.js'), [readFileSync(WASM), JSON.stringify(config)], () => {
+      run(bindgen, ['--target', 'web', ...config['wasm-bindgen'].args, '--out-dir', out, WASM]);
+    });
+  }
+}
+
+/** Everything that goes into the page. */
+function sources() {
+  const files = output('git', ['ls-files', '--cached', '--others', '--exclude-standard', 'www', 'models']);
+  const listed = files === null ? [] : files.split('\n').filter((f) => existsSync(join(ROOT, f)));
+  const configs = ['package-lock.json', 'vite.config.mjs', 'tsconfig.json'];
+  const stamps = ['www/wasm/relaxed-simd/.stamp', 'www/wasm/simd128/.stamp'];
+  return [...listed, ...configs, ...stamps].map((f) => readFileSync(join(ROOT, f)));
+}
+
+export async function build() {
+  ensureNpmPackages();
+  ensureRust();
+  await buildWasm();
+  mkdirSync(join(ROOT, '.cache'), { recursive: true });
+  const stamp = join(ROOT, '.cache', 'dist.stamp');
+  unlessUnchanged(stamp, join(ROOT, 'dist', 'index.html'), sources(), () => {
+    run(join(ROOT, 'node_modules', '.bin', 'tsc'), ['-p', 'tsconfig.json']);
+    run(join(ROOT, 'node_modules', '.bin', 'vite'), ['build']);
+  });
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main(build);

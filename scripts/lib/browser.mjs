@@ -1,0 +1,110 @@
+// The built page in headless Chromium, driven as a user would, and what it costs.
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { serve } from './serve.mjs';
+import { ROOT, onPath } from './tools.mjs';
+
+export async function launch() {
+  const { chromium } = await import('playwright-core');
+  const args = ['--disable-background-networking', '--disable-component-update', '--no-first-run'];
+  // Chromium refuses its sandbox to root, which is what containers run as.
+  if (process.getuid?.() === 0) args.push('--no-sandbox');
+  return chromium.launch({ executablePath: onPath('chromium'), args });
+}
+
+/** Opens the built page in a fresh browser profile; ready to take a file. */
+export async function openPage(browser, { contextOptions = {} } = {}) {
+  const server = await serve({ '/': join(ROOT, 'dist') });
+  const context = await browser.newContext({ acceptDownloads: true, ...contextOptions });
+  const page = await context.newPage();
+  const requests = [];
+  context.on('request', (request) => requests.push(request.url()));
+  const errors = [];
+  page.on('pageerror', (error) => errors.push(String(error)));
+  await page.goto(server.origin);
+  await page.locator('body:not([data-state="loading"])').waitFor({ timeout: 60_000 });
+  return {
+    page,
+    context,
+    server,
+    errors,
+    /** Requests to anywhere but the page's own memory, so far, as browser and server saw them. */
+    requestCount: () => Math.max(requests.filter((url) => !url.startsWith('blob:')).length, server.requests()),
+    close: async () => {
+      await context.close();
+      await server.close();
+    },
+  };
+}
+
+/** Sets the options form. Fields of the closed part are set as well. */
+export async function setOptions(page, { budget, faces, batch, similarity, workers, embeddings } = {}) {
+  await page.locator('.options details').first().evaluate((details) => (details.open = true));
+  for (const [name, value] of Object.entries({ budget, batch, similarity, workers })) {
+    if (value !== undefined) await page.locator(`#option-${name}`).fill(String(value));
+  }
+  if (faces) await page.locator('#option-faces').selectOption(faces);
+  if (embeddings) await page.locator('#option-embeddings').check();
+}
+
+/** Waits until the page is in one of the states or shows a failure; a failure throws with the page's own words. */
+export async function waitForState(page, ...states) {
+  const wanted = states.map((state) => `body[data-state="${state}"]`).join(',');
+  await page.locator(`${wanted}, #failure:not(:empty)`).first().waitFor({ state: 'attached', timeout: 0 });
+  const failure = await page.locator('#failure').innerText();
+  if (failure) throw new PageFailure(failure.trim());
+}
+
+export class PageFailure extends Error {}
+
+/** Polls the resident memory of Chromium's renderers; `stop` returns the peak in bytes. */
+export function watchRendererMemory(samples) {
+  let peak = 0;
+  const started = Date.now();
+  const poll = () => {
+    const now = rendererBytes();
+    samples?.push({ at_s: (Date.now() - started) / 1000, rss_bytes: now });
+    peak = Math.max(peak, now);
+  };
+  const timer = setInterval(poll, 250);
+  return {
+    stop: () => {
+      clearInterval(timer);
+      poll();
+      return peak;
+    },
+  };
+}
+
+/** Sum over the renderer processes below this one (Linux; elsewhere 0). */
+function rendererBytes() {
+  const children = new Map();
+  const renderers = [];
+  let ids;
+  try {
+    ids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  } catch {
+    return 0;
+  }
+  for (const id of ids) {
+    try {
+      const parent = /^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${id}/status`, 'utf8'))?.[1];
+      children.set(id, parent);
+      if (readFileSync(`/proc/${id}/cmdline`, 'utf8').includes('--type=renderer')) renderers.push(id);
+    } catch {
+      // The process has ended meanwhile.
+    }
+  }
+  const isOurs = (id) => {
+    for (let up = id; up && up !== '0'; up = children.get(up)) if (up === String(process.pid)) return true;
+    return false;
+  };
+  return renderers.filter(isOurs).reduce((sum, id) => {
+    try {
+      const kib = /^VmRSS:\s*(\d+)/m.exec(readFileSync(`/proc/${id}/status`, 'utf8'))?.[1];
+      return sum + Number(kib ?? 0) * 1024;
+    } catch {
+      return sum;
+    }
+  }, 0);
+}

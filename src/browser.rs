@@ -1,0 +1,273 @@
+//! The crate's face towards JavaScript.
+//!
+//! Two classes, one per kind of worker: [`Scan`] in the worker that decodes,
+//! [`Analyzer`] in each worker of the pool. JavaScript objects that cross the
+//! border have the shapes of the serde types named at each method.
+//!
+//! Pixels enter without an extra copy: [`Scan::reserve`] hands out a place in
+//! wasm memory, JavaScript lets the decoder write there (`VideoFrame.copyTo`),
+//! [`Scan::commit`] says what was written. Views of wasm memory die when it
+//! grows, so a view is made after `reserve` and not kept.
+
+use crate::faces::pack::{Pack, PackSpec};
+use crate::faces::{Face, FaceAnalyzer};
+use crate::frame::{Frame, FrameLayout, resize};
+use crate::inference::int8::kernels::Isa;
+use crate::manifest::{Options, Tool, Video};
+use crate::pipeline::Session;
+use crate::sampling::Candidate;
+use fast_image_resize::PixelType;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::collections::{BTreeMap, VecDeque};
+use wasm_bindgen::prelude::*;
+
+/// Panics become readable in the console.
+#[wasm_bindgen(start)]
+pub fn start() {
+    console_error_panic_hook::set_once();
+}
+
+/// Which instructions this build uses on this machine, for the manifest and the page.
+#[wasm_bindgen]
+pub fn device() -> String {
+    format!("wasm {} ({} INT8 kernels)", Tool::current().build, Isa::best().name())
+}
+
+fn js_error(error: impl std::fmt::Display) -> JsError {
+    JsError::new(&error.to_string())
+}
+
+fn from_js<T: DeserializeOwned>(value: JsValue) -> Result<T, JsError> {
+    serde_wasm_bindgen::from_value(value).map_err(js_error)
+}
+
+fn to_js(value: &impl Serialize) -> Result<JsValue, JsError> {
+    value.serialize(&serde_wasm_bindgen::Serializer::json_compatible()).map_err(js_error)
+}
+
+/// A frame written into the batch, waiting to be processed.
+struct Slot {
+    time_s: f64,
+    duration_s: f64,
+    layout: FrameLayout,
+    data: Vec<u8>,
+}
+
+/// The scan of one video: frames in, candidates out, and the choice afterwards.
+#[wasm_bindgen]
+pub struct Scan {
+    session: Session,
+    pack: PackSpec,
+    batch: Vec<Slot>,
+    batch_bytes: usize,
+    /// The buffer that JavaScript is writing into.
+    open: Option<Vec<u8>>,
+    /// Buffers to use again.
+    spare: Vec<Vec<u8>>,
+    /// Candidates that JavaScript has not collected yet.
+    ready: VecDeque<Candidate>,
+}
+
+/// A candidate's description for the pool.
+#[derive(Serialize)]
+struct CandidateView<'a> {
+    index: u64,
+    time_s: f64,
+    layout: &'a FrameLayout,
+}
+
+#[wasm_bindgen]
+impl Scan {
+    /// Begins a scan. `options`: [`Options`]; `pack_toml`: the text of `pack.toml`.
+    #[wasm_bindgen(constructor)]
+    pub fn new(options: JsValue, duration_s: f64, pack_toml: &str) -> Result<Scan, JsError> {
+        let options: Options = from_js(options)?;
+        Ok(Self {
+            session: Session::new(&options, duration_s),
+            pack: PackSpec::parse(pack_toml).map_err(js_error)?,
+            batch: Vec::new(),
+            batch_bytes: 0,
+            open: None,
+            spare: Vec::new(),
+            ready: VecDeque::new(),
+        })
+    }
+
+    /// A place of `bytes` bytes for the next frame; valid until the next call.
+    pub fn reserve(&mut self, bytes: usize) -> *mut u8 {
+        let mut buffer = self.open.take().or_else(|| self.spare.pop()).unwrap_or_default();
+        buffer.resize(bytes, 0);
+        self.open.insert(buffer).as_mut_ptr()
+    }
+
+    /// Takes what was written into the reserved place as the next frame in
+    /// presentation order. `layout`: [`FrameLayout`].
+    pub fn commit(&mut self, time_s: f64, duration_s: f64, layout: JsValue) -> Result<(), JsError> {
+        let layout = from_js(layout)?;
+        let data = self.open.take().ok_or_else(|| JsError::new("commit without reserve"))?;
+        self.batch_bytes += data.len();
+        self.batch.push(Slot { time_s, duration_s, layout, data });
+        Ok(())
+    }
+
+    /// Frames in the batch.
+    #[wasm_bindgen(getter)]
+    pub fn batch_frames(&self) -> usize {
+        self.batch.len()
+    }
+
+    /// Bytes in the batch.
+    #[wasm_bindgen(getter)]
+    pub fn batch_bytes(&self) -> usize {
+        self.batch_bytes
+    }
+
+    /// Runs sampling over the batch and empties it; returns the number of
+    /// candidates waiting.
+    pub fn process_batch(&mut self) -> Result<usize, JsError> {
+        for mut slot in self.batch.drain(..) {
+            let pushed = self.session.push(slot.time_s, slot.duration_s, &slot.layout, &mut slot.data);
+            self.ready.extend(pushed.map_err(js_error)?);
+            if slot.data.capacity() > 0 {
+                self.spare.push(slot.data);
+            }
+        }
+        self.batch_bytes = 0;
+        Ok(self.ready.len())
+    }
+
+    /// Processes what is left, ends the scan and frees the batch's memory.
+    pub fn finish(&mut self) -> Result<usize, JsError> {
+        self.process_batch()?;
+        self.ready.extend(self.session.finish());
+        self.spare = Vec::new();
+        Ok(self.ready.len())
+    }
+
+    /// The oldest waiting candidate without its pixels, or `undefined`.
+    pub fn candidate(&self) -> Result<JsValue, JsError> {
+        match self.ready.front() {
+            Some(c) => to_js(&CandidateView { index: c.index, time_s: c.time_s, layout: &c.layout }),
+            None => Ok(JsValue::UNDEFINED),
+        }
+    }
+
+    /// The pixels of the oldest waiting candidate, copied out of wasm memory;
+    /// the candidate is gone afterwards.
+    pub fn take_pixels(&mut self) -> Option<js_sys::Uint8Array> {
+        let candidate = self.ready.pop_front()?;
+        let pixels = js_sys::Uint8Array::from(candidate.data.as_slice());
+        self.spare.push(candidate.data);
+        Some(pixels)
+    }
+
+    /// Stores what the pool found in the candidate at frame `index`. `faces`: array of [`Face`].
+    pub fn set_faces(&mut self, index: u32, faces: JsValue) -> Result<(), JsError> {
+        let faces: Vec<Face> = from_js(faces)?;
+        self.session.set_faces(u64::from(index), faces).map_err(js_error)
+    }
+
+    /// Frames taken so far, the open batch not included.
+    #[wasm_bindgen(getter)]
+    pub fn frames(&self) -> f64 {
+        self.session.frames() as f64
+    }
+
+    /// The result under `options` ([`Options`]): a [`crate::manifest::Manifest`].
+    /// `video`: [`Video`]; `timings_s`: object of numbers.
+    pub fn manifest(&self, options: JsValue, video: JsValue, timings_s: JsValue) -> Result<JsValue, JsError> {
+        let options: Options = from_js(options)?;
+        let video: Video = from_js(video)?;
+        let timings_s: BTreeMap<String, f64> = from_js(timings_s)?;
+        to_js(&self.session.manifest(&options, &self.pack, video, &device(), timings_s))
+    }
+}
+
+/// Face analysis of candidates.
+#[wasm_bindgen]
+pub struct Analyzer {
+    faces: FaceAnalyzer,
+}
+
+/// What the pool returns for a candidate.
+#[derive(Serialize)]
+struct Analysis {
+    faces: Vec<Face>,
+}
+
+/// Longer side of a gallery thumbnail in pixels.
+const THUMBNAIL_PX: usize = 320;
+/// JPEG quality of thumbnails, 1–100.
+const THUMBNAIL_QUALITY: u8 = 80;
+
+#[wasm_bindgen]
+impl Analyzer {
+    /// Checks the pack's files and prepares the networks.
+    #[wasm_bindgen(constructor)]
+    pub fn new(pack_toml: &str, detector: Vec<u8>, embedder: Vec<u8>) -> Result<Analyzer, JsError> {
+        let spec = PackSpec::parse(pack_toml).map_err(js_error)?;
+        let pack = Pack::new(spec, detector, embedder).map_err(js_error)?;
+        Ok(Self { faces: FaceAnalyzer::new(pack).map_err(js_error)? })
+    }
+
+    /// Faces and thumbnail of a candidate: `{ faces: Face[], thumbnail: Uint8Array (JPEG) }`.
+    /// `layout`: [`FrameLayout`].
+    pub fn analyze(&mut self, layout: JsValue, pixels: &[u8]) -> Result<JsValue, JsError> {
+        let layout: FrameLayout = from_js(layout)?;
+        let picture = Frame::new(&layout, pixels).and_then(|f| f.to_rgb()).map_err(js_error)?;
+        let faces = self.faces.analyze(&picture).map_err(js_error)?;
+        let result = to_js(&Analysis { faces })?;
+        let thumbnail = js_sys::Uint8Array::from(thumbnail(&picture).map_err(js_error)?.as_slice());
+        js_sys::Reflect::set(&result, &"thumbnail".into(), &thumbnail)
+            .map_err(|_| JsError::new("cannot attach the thumbnail"))?;
+        Ok(result)
+    }
+}
+
+fn thumbnail(picture: &image::RgbImage) -> crate::Result<Vec<u8>> {
+    let (w, h) = (picture.width() as usize, picture.height() as usize);
+    let scale = (THUMBNAIL_PX as f32 / w.max(h) as f32).min(1.0);
+    let side = |v: usize| ((v as f32 * scale).round() as usize).max(1);
+    let (tw, th) = (side(w), side(h));
+    let mut small = vec![0; tw * th * 3];
+    resize(picture.as_raw(), (w, h), &mut small, (tw, th), PixelType::U8x3)?;
+    let mut jpeg = Vec::new();
+    let mut encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, THUMBNAIL_QUALITY);
+    encoder.encode(&small, tw as u32, th as u32, image::ExtendedColorType::Rgb8)?;
+    Ok(jpeg)
+}
+
+/// Times networks in this build, for `npm run bench`.
+#[wasm_bindgen]
+pub struct BenchNetwork {
+    network: crate::inference::Network,
+    input: ndarray::ArrayD<f32>,
+}
+
+/// Input of [`BenchNetwork::new`].
+#[derive(Deserialize)]
+struct Shape(Vec<usize>);
+
+#[wasm_bindgen]
+impl BenchNetwork {
+    /// Compiles an ONNX file for an input shape (array of four numbers).
+    #[wasm_bindgen(constructor)]
+    pub fn new(file: &[u8], shape: JsValue) -> Result<BenchNetwork, JsError> {
+        let Shape(shape) = from_js(shape)?;
+        let network = crate::inference::Network::from_onnx(file, &shape).map_err(js_error)?;
+        Ok(Self { network, input: ndarray::ArrayD::zeros(shape) })
+    }
+
+    /// Runs `input` (as many floats as the shape has) and returns all outputs, one after the other.
+    pub fn run(&mut self, input: &[f32]) -> Result<Vec<f32>, JsError> {
+        let target = self.input.as_slice_mut().filter(|t| t.len() == input.len());
+        target.ok_or_else(|| JsError::new("input does not fit the shape"))?.copy_from_slice(input);
+        let outputs = self.network.run(self.input.view()).map_err(js_error)?;
+        Ok(outputs.into_iter().flatten().collect())
+    }
+
+    /// Operators of the optimized graph: array of [name, count].
+    pub fn operators(&self) -> Result<JsValue, JsError> {
+        to_js(&self.network.operators())
+    }
+}

@@ -1,0 +1,132 @@
+//! Alignment of a face to the 112 × 112 ArcFace template.
+
+use super::Landmarks;
+use image::{Rgb, RgbImage};
+
+/// Side of an aligned face in pixels.
+pub const CHIP_SIZE: u32 = 112;
+
+/// Where ArcFace models expect the five landmarks, in pixels of the chip
+/// (Deng et al., "ArcFace", 2019, as published with its code).
+pub const ARCFACE_TEMPLATE: Landmarks =
+    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]];
+
+/// Rotation, uniform scale and translation: `x' = a·x − b·y + tx`, `y' = b·x + a·y + ty`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Similarity {
+    a: f32,
+    b: f32,
+    tx: f32,
+    ty: f32,
+}
+
+impl Similarity {
+    /// The least-squares fit of `from` onto `to` (Umeyama, "Least-squares
+    /// estimation of transformation parameters between two point patterns",
+    /// 1991; without reflection it has this closed form in the plane). Points
+    /// that all coincide give a pure translation.
+    pub fn fit(from: &Landmarks, to: &Landmarks) -> Self {
+        let mean = |points: &Landmarks| points.iter().fold([0.0; 2], |m, p| [m[0] + p[0] / 5.0, m[1] + p[1] / 5.0]);
+        let (mf, mt) = (mean(from), mean(to));
+        let (mut dot, mut cross, mut norm) = (0.0, 0.0, 0.0);
+        for (f, t) in from.iter().zip(to) {
+            let (fx, fy, tx, ty) = (f[0] - mf[0], f[1] - mf[1], t[0] - mt[0], t[1] - mt[1]);
+            dot += fx * tx + fy * ty;
+            cross += fx * ty - fy * tx;
+            norm += fx * fx + fy * fy;
+        }
+        let (a, b) = if norm > 0.0 { (dot / norm, cross / norm) } else { (1.0, 0.0) };
+        Self { a, b, tx: mt[0] - a * mf[0] + b * mf[1], ty: mt[1] - b * mf[0] - a * mf[1] }
+    }
+
+    /// Maps a point.
+    pub fn apply(&self, [x, y]: [f32; 2]) -> [f32; 2] {
+        [self.a * x - self.b * y + self.tx, self.b * x + self.a * y + self.ty]
+    }
+
+    /// Length of a unit vector after mapping.
+    pub fn scale(&self) -> f32 {
+        self.a.hypot(self.b)
+    }
+
+    /// The inverse mapping; `self` must not collapse the plane.
+    fn inverse(&self) -> Self {
+        let d = (self.a * self.a + self.b * self.b).max(f32::MIN_POSITIVE);
+        let (a, b) = (self.a / d, -self.b / d);
+        Self { a, b, tx: -(a * self.tx - b * self.ty), ty: -(b * self.tx + a * self.ty) }
+    }
+}
+
+/// Cuts out the face, turned and scaled to the template; black outside the picture.
+///
+/// Samples bilinearly; where the face is larger than the chip, each chip pixel
+/// averages several samples, so that large faces do not alias.
+pub fn chip(picture: &RgbImage, landmarks: &Landmarks) -> RgbImage {
+    let fit = Similarity::fit(landmarks, &ARCFACE_TEMPLATE);
+    let back = fit.inverse();
+    let samples = ((1.0 / fit.scale().max(1e-3)).round() as u32).clamp(1, 6);
+    let step = 1.0 / samples as f32;
+    RgbImage::from_fn(CHIP_SIZE, CHIP_SIZE, |x, y| {
+        let mut sum = [0.0; 3];
+        for sy in 0..samples {
+            for sx in 0..samples {
+                // Offsets are centred on the pixel: a single sample lies on it exactly.
+                let at = |v: u32, s: u32| v as f32 + (s as f32 + 0.5) * step - 0.5;
+                let rgb = bilinear(picture, back.apply([at(x, sx), at(y, sy)]));
+                sum = std::array::from_fn(|c| sum[c] + rgb[c]);
+            }
+        }
+        Rgb(sum.map(|v| (v * step * step).round() as u8))
+    })
+}
+
+/// Interpolates between the four pixels around a point; black outside.
+fn bilinear(picture: &RgbImage, [x, y]: [f32; 2]) -> [f32; 3] {
+    let (x0, y0) = (x.floor(), y.floor());
+    let (fx, fy) = (x - x0, y - y0);
+    let mut out = [0.0; 3];
+    for (dx, dy, weight) in
+        [(0, 0, (1.0 - fx) * (1.0 - fy)), (1, 0, fx * (1.0 - fy)), (0, 1, (1.0 - fx) * fy), (1, 1, fx * fy)]
+    {
+        let (px, py) = (x0 as i64 + dx, y0 as i64 + dy);
+        if let (Ok(px), Ok(py)) = (u32::try_from(px), u32::try_from(py))
+            && let Some(pixel) = picture.get_pixel_checked(px, py)
+        {
+            out = std::array::from_fn(|c| out[c] + weight * f32::from(pixel.0[c]));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fit_recovers_a_known_transform() {
+        let (sin, cos) = 0.4f32.sin_cos();
+        let moved = ARCFACE_TEMPLATE.map(|[x, y]| [3.0 * (cos * x - sin * y) + 20.0, 3.0 * (sin * x + cos * y) - 7.0]);
+        let fit = Similarity::fit(&moved, &ARCFACE_TEMPLATE);
+        assert!((fit.scale() - 1.0 / 3.0).abs() < 1e-5);
+        for (from, to) in moved.iter().zip(ARCFACE_TEMPLATE) {
+            let [x, y] = fit.apply(*from);
+            assert!((x - to[0]).abs() < 1e-3 && (y - to[1]).abs() < 1e-3);
+            let [x, y] = fit.inverse().apply(to);
+            assert!((x - from[0]).abs() < 1e-2 && (y - from[1]).abs() < 1e-2);
+        }
+    }
+
+    #[test]
+    fn a_face_on_the_template_is_copied() {
+        let picture = RgbImage::from_fn(112, 112, |x, y| Rgb([x as u8, y as u8, 9]));
+        assert_eq!(chip(&picture, &ARCFACE_TEMPLATE), picture);
+    }
+
+    #[test]
+    fn outside_is_black_and_nothing_panics() {
+        let picture = RgbImage::from_pixel(8, 8, Rgb([255; 3]));
+        let far = ARCFACE_TEMPLATE.map(|[x, y]| [x + 500.0, y - 900.0]);
+        assert!(chip(&picture, &far).pixels().all(|p| p.0 == [0; 3]));
+        chip(&picture, &[[4.0, 4.0]; 5]);
+    }
+}

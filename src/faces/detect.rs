@@ -1,0 +1,262 @@
+//! CenterFace (Xu et al., "CenterFace: joint face detection and alignment using
+//! face as point", 2019): a heatmap of face centres at stride 4, with box size,
+//! centre offset and five landmarks per cell.
+
+use super::Landmarks;
+use super::embed::to_chw;
+use super::pack::DetectorSpec;
+use crate::error::{Error, Result};
+use crate::frame::resize;
+use crate::inference::Network;
+use fast_image_resize::PixelType;
+use image::{Rgb, RgbImage};
+use ndarray::{ArrayD, ArrayView3, Ix4};
+
+/// A detected face, in pixels of the picture it was found in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Detection {
+    /// x, y, width, height.
+    pub bbox: [f32; 4],
+    /// Confidence, 0–1.
+    pub score: f32,
+    /// Where eyes, nose and mouth are.
+    pub landmarks: Landmarks,
+}
+
+/// Output cells are this many input pixels apart.
+const STRIDE: f32 = 4.0;
+
+/// Above this distance in pixels of the network's input, between the eyes or
+/// from eyes to mouth, landmarks drift, and a second look pays. (Below it, the
+/// second look would enlarge the face beyond what the picture holds.)
+const REFINE_ABOVE_PX: f32 = 28.0;
+
+/// The crop of the second look is this many times that distance wide.
+const REFINE_CROP: f32 = 4.0;
+
+/// The detector, compiled for the picture shapes met so far.
+pub struct Detector {
+    spec: DetectorSpec,
+    file: Vec<u8>,
+    /// Networks by input (width, height). A video needs two or three.
+    networks: Vec<((usize, usize), Network)>,
+}
+
+/// How a picture lies on the network's input: scaled, then moved.
+#[derive(Clone, Copy)]
+struct Placement {
+    scale: f32,
+    left: usize,
+    top: usize,
+}
+
+impl Detector {
+    /// Keeps the file; networks are compiled on demand.
+    pub fn new(spec: DetectorSpec, file: Vec<u8>) -> Self {
+        Self { spec, file, networks: Vec::new() }
+    }
+
+    /// All faces of an upright RGB picture. Large ones get a second look for
+    /// better landmarks; a picture without any face is tried again smaller and
+    /// with a black margin, for faces that fill it.
+    pub fn detect(&mut self, picture: &RgbImage) -> Result<Vec<Detection>> {
+        let (w, h) = (picture.width() as usize, picture.height() as usize);
+        let long = self.spec.long_side_px;
+        let scale = long as f32 / w.max(h) as f32;
+        let side = |v: usize| ((v as f32 * scale) as usize).max(1).next_multiple_of(32).min(long.next_multiple_of(32));
+        let mut faces = self.look(picture, (side(w), side(h)), (w, h, scale), self.spec.min_score, (0, 0))?;
+        if faces.is_empty() {
+            let half = (long / 2).next_multiple_of(32);
+            let scale = scale / 4.0;
+            let offset = |v: usize| (half - (v as f32 * scale) as usize) / 2;
+            let margin = (offset(w), offset(h));
+            faces = self.look(picture, (half, half), (w, h, scale), self.spec.min_score, margin)?;
+        }
+        for face in &mut faces {
+            if feature_size(&face.landmarks) * scale > REFINE_ABOVE_PX
+                && let Some(better) = self.refine(picture, &face.landmarks)?
+            {
+                face.landmarks = better;
+            }
+        }
+        Ok(faces)
+    }
+
+    /// One pass over the whole picture on a canvas of `size`.
+    fn look(
+        &mut self,
+        picture: &RgbImage,
+        size: (usize, usize),
+        (w, h, scale): (usize, usize, f32),
+        min_score: f32,
+        (left, top): (usize, usize),
+    ) -> Result<Vec<Detection>> {
+        let scaled = |v: usize, limit: usize| ((v as f32 * scale) as usize).clamp(1, limit);
+        let (sw, sh) = (scaled(w, size.0 - left), scaled(h, size.1 - top));
+        let mut small = vec![0; sw * sh * 3];
+        resize(picture.as_raw(), (w, h), &mut small, (sw, sh), PixelType::U8x3)?;
+        let mut canvas = RgbImage::new(size.0 as u32, size.1 as u32);
+        for (y, row) in small.chunks_exact(sw * 3).enumerate() {
+            let start = ((top + y) * size.0 + left) * 3;
+            canvas.as_flat_samples_mut().samples[start..start + row.len()].copy_from_slice(row);
+        }
+        let faces = self.run(&canvas, min_score)?;
+        let place = Placement { scale, left, top };
+        Ok(faces.into_iter().map(|f| place.back(f)).collect())
+    }
+
+    /// Landmarks from a square crop around the face at the network's favourite
+    /// size, or `None` when it sees nothing there.
+    fn refine(&mut self, picture: &RgbImage, landmarks: &Landmarks) -> Result<Option<Landmarks>> {
+        let side = self.spec.refine_px;
+        let crop_side = (feature_size(landmarks) * REFINE_CROP).max(8.0);
+        let centre = landmarks.iter().fold([0.0; 2], |c, p| [c[0] + p[0] / 5.0, c[1] + p[1] / 5.0]);
+        let (x0, y0) = ((centre[0] - crop_side / 2.0).round() as i64, (centre[1] - crop_side / 2.0).round() as i64);
+        let crop_side = crop_side.round() as usize;
+        let crop = crop(picture, x0, y0, crop_side);
+        let mut small = RgbImage::new(side as u32, side as u32);
+        resize(crop.as_raw(), (crop_side, crop_side), &mut small, (side, side), PixelType::U8x3)?;
+        let middle = side as f32 / 2.0;
+        let off_centre =
+            |f: &Detection| (f.bbox[0] + f.bbox[2] / 2.0 - middle).hypot(f.bbox[1] + f.bbox[3] / 2.0 - middle);
+        let found = self.run(&small, self.spec.refine_min_score)?;
+        let nearest = found.into_iter().min_by(|a, b| off_centre(a).total_cmp(&off_centre(b)));
+        let zoom = crop_side as f32 / side as f32;
+        Ok(nearest.map(|f| f.landmarks.map(|[x, y]| [x * zoom + x0 as f32, y * zoom + y0 as f32])))
+    }
+
+    fn run(&mut self, canvas: &RgbImage, min_score: f32) -> Result<Vec<Detection>> {
+        let size = (canvas.width() as usize, canvas.height() as usize);
+        let position = match self.networks.iter().position(|(s, _)| *s == size) {
+            Some(position) => position,
+            None => {
+                self.networks.push((size, Network::from_onnx(&self.file, &[1, 3, size.1, size.0])?));
+                self.networks.len() - 1
+            }
+        };
+        let outputs = self.networks[position].1.run(to_chw(canvas, |v| v).view())?;
+        Ok(suppress(decode(&outputs, size, min_score)?, self.spec.nms_iou))
+    }
+}
+
+impl Placement {
+    fn back(&self, face: Detection) -> Detection {
+        let point = |[x, y]: [f32; 2]| [(x - self.left as f32) / self.scale, (y - self.top as f32) / self.scale];
+        let [x, y] = point([face.bbox[0], face.bbox[1]]);
+        Detection {
+            bbox: [x, y, face.bbox[2] / self.scale, face.bbox[3] / self.scale],
+            landmarks: face.landmarks.map(point),
+            ..face
+        }
+    }
+}
+
+/// The larger of eye distance and eyes-to-mouth distance, in pixels: a face's
+/// size whichever way it is turned.
+fn feature_size(l: &Landmarks) -> f32 {
+    let middle = |a: [f32; 2], b: [f32; 2]| [(a[0] + b[0]) / 2.0, (a[1] + b[1]) / 2.0];
+    let distance = |a: [f32; 2], b: [f32; 2]| (a[0] - b[0]).hypot(a[1] - b[1]);
+    distance(l[0], l[1]).max(distance(middle(l[0], l[1]), middle(l[3], l[4])))
+}
+
+/// A square cut out of a picture; black where it reaches beyond.
+fn crop(picture: &RgbImage, x0: i64, y0: i64, side: usize) -> RgbImage {
+    RgbImage::from_fn(side as u32, side as u32, |x, y| {
+        match (u32::try_from(x0 + i64::from(x)), u32::try_from(y0 + i64::from(y))) {
+            (Ok(x), Ok(y)) => picture.get_pixel_checked(x, y).copied().unwrap_or(Rgb([0; 3])),
+            _ => Rgb([0; 3]),
+        }
+    })
+}
+
+/// Faces above `min_score` on a canvas of (width, height), unsuppressed.
+/// Outputs: heatmap 1, scale 2 (log height, log width), offset 2 (y, x),
+/// landmarks 10 (five y, x pairs in units of the box, from its clipped corner).
+fn decode(outputs: &[ArrayD<f32>], size: (usize, usize), min_score: f32) -> Result<Vec<Detection>> {
+    let views = outputs
+        .iter()
+        .map(|o| o.view().into_dimensionality::<Ix4>().map(|v| v.index_axis_move(ndarray::Axis(0), 0)))
+        .collect::<std::result::Result<Vec<ArrayView3<'_, f32>>, _>>()
+        .map_err(|e| Error::Inference(format!("detector output: {e}")))?;
+    let [heat, scale, offset, points] = views.as_slice() else {
+        return Err(Error::Inference(format!("the detector gave {} outputs, expected 4", views.len())));
+    };
+    let channels = [heat.shape()[0], scale.shape()[0], offset.shape()[0], points.shape()[0]];
+    if channels != [1, 2, 2, 10] {
+        return Err(Error::Inference(format!("detector outputs have {channels:?} channels, expected 1, 2, 2, 10")));
+    }
+    let (width, height) = (size.0 as f32, size.1 as f32);
+    let mut faces = Vec::new();
+    for ((_, y, x), &score) in heat.indexed_iter() {
+        if score < min_score {
+            continue;
+        }
+        let (h, w) = (scale[[0, y, x]].exp() * STRIDE, scale[[1, y, x]].exp() * STRIDE);
+        let cy = (y as f32 + offset[[0, y, x]] + 0.5) * STRIDE;
+        let cx = (x as f32 + offset[[1, y, x]] + 0.5) * STRIDE;
+        let (x1, y1) = ((cx - w / 2.0).clamp(0.0, width), (cy - h / 2.0).clamp(0.0, height));
+        let (x2, y2) = ((cx + w / 2.0).clamp(0.0, width), (cy + h / 2.0).clamp(0.0, height));
+        let landmarks = std::array::from_fn(|i| [points[[2 * i + 1, y, x]] * w + x1, points[[2 * i, y, x]] * h + y1]);
+        faces.push(Detection { bbox: [x1, y1, x2 - x1, y2 - y1], score, landmarks });
+    }
+    Ok(faces)
+}
+
+/// Greedy non-maximum suppression: strongest first.
+fn suppress(mut faces: Vec<Detection>, max_iou: f32) -> Vec<Detection> {
+    faces.sort_by(|a, b| b.score.total_cmp(&a.score));
+    let mut kept: Vec<Detection> = Vec::new();
+    for face in faces {
+        if kept.iter().all(|k| iou(&k.bbox, &face.bbox) <= max_iou) {
+            kept.push(face);
+        }
+    }
+    kept
+}
+
+/// Intersection over union of two boxes.
+fn iou(a: &[f32; 4], b: &[f32; 4]) -> f32 {
+    let overlap = |i: usize| ((a[i] + a[i + 2]).min(b[i] + b[i + 2]) - a[i].max(b[i])).max(0.0);
+    let shared = overlap(0) * overlap(1);
+    shared / (a[2] * a[3] + b[2] * b[3] - shared).max(1e-9)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outputs(h: usize, w: usize) -> Vec<ArrayD<f32>> {
+        [1, 2, 2, 10].map(|c| ArrayD::zeros(vec![1, c, h, w])).to_vec()
+    }
+
+    #[test]
+    fn a_cell_decodes_to_its_box() {
+        let mut o = outputs(16, 16);
+        o[0][[0, 0, 5, 7]] = 0.9;
+        o[1][[0, 0, 5, 7]] = (24.0f32 / 4.0).ln();
+        o[1][[0, 1, 5, 7]] = (16.0f32 / 4.0).ln();
+        o[3][[0, 1, 5, 7]] = 0.5;
+        o[3][[0, 0, 5, 7]] = 0.25;
+        let faces = decode(&o, (64, 64), 0.5).unwrap();
+        assert_eq!(faces.len(), 1);
+        let b = faces[0].bbox;
+        assert!((b[0] - 22.0).abs() < 1e-3 && (b[1] - 10.0).abs() < 1e-3 && (b[2] - 16.0).abs() < 1e-3, "{b:?}");
+        let eye = faces[0].landmarks[0];
+        assert!((eye[0] - 30.0).abs() < 1e-3 && (eye[1] - 16.0).abs() < 1e-3, "{eye:?}");
+    }
+
+    #[test]
+    fn outputs_of_another_network_are_refused() {
+        assert!(decode(&outputs(4, 4)[..3], (16, 16), 0.5).is_err());
+        let mut o = outputs(4, 4);
+        o.swap(0, 1);
+        assert!(decode(&o, (16, 16), 0.5).is_err());
+    }
+
+    #[test]
+    fn suppression_keeps_the_strongest_and_the_apart() {
+        let face = |x: f32, score: f32| Detection { bbox: [x, 0.0, 10.0, 10.0], score, landmarks: [[0.0; 2]; 5] };
+        let kept = suppress(vec![face(0.0, 0.6), face(1.0, 0.9), face(30.0, 0.5)], 0.3);
+        assert_eq!(kept.iter().map(|f| f.score).collect::<Vec<_>>(), [0.9, 0.5]);
+    }
+}

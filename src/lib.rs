@@ -1,0 +1,35 @@
+//! framesift picks a varied, sharp set of stills of the people in a video.
+//!
+//! The data flow, module by module:
+//!
+//! ```text
+//!  a decoder's planes          browser: WebCodecs
+//!        │  frame              layouts, RGB conversion
+//!        ▼
+//!     sampling                 features → scenes, runs of look-alikes → candidates
+//!        │  candidates (few, full resolution)
+//!        ▼
+//!      faces                   detect → refine → align → embed → quality
+//!        │                     on inference: tract + our INT8 kernels
+//!        ▼
+//!     pipeline                 the records of one video → selection → manifest
+//! ```
+//!
+//! Pixels only pass through; what stays are small records, so memory does not
+//! grow with the video beyond them, and choosing again needs no decoding.
+//! [`browser`] is the same crate's face towards JavaScript.
+
+#![warn(missing_docs)]
+
+pub mod error;
+pub mod faces;
+pub mod frame;
+pub mod inference;
+pub mod manifest;
+pub mod pipeline;
+pub mod sampling;
+
+#[cfg(target_arch = "wasm32")]
+pub mod browser;
+
+pub use error::{Error, Result};

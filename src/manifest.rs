@@ -1,0 +1,237 @@
+//! `manifest.json`: what was done and what came out. One schema for the page and
+//! the command line; `docs/manifest.schema.json` is its JSON Schema.
+
+use crate::faces::pack::PackSpec;
+use crate::faces::{Landmarks, quality::Flag};
+use crate::sampling::scenes::TransitionKind;
+use crate::sampling::selection::{FacesMode, Reason};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Version of the schema; raised when a field changes its meaning or goes.
+pub const SCHEMA: &str = "framesift-manifest/1";
+
+/// The whole file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Manifest {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// What wrote the file.
+    pub tool: Tool,
+    /// The models used.
+    pub pack: PackInfo,
+    /// What the models ran on.
+    pub device: String,
+    /// The input.
+    pub video: Video,
+    /// The options that led to this result.
+    pub options: Options,
+    /// Scenes in order; together they cover the video.
+    pub scenes: Vec<Scene>,
+    /// Kept frames in order.
+    pub frames: Vec<KeptFrame>,
+    /// Candidates that were not kept.
+    pub rejected: Vec<Rejected>,
+    /// Who is in the kept frames, most frequent first.
+    pub people: Vec<Person>,
+    /// Seconds per stage.
+    pub timings_s: BTreeMap<String, f64>,
+}
+
+/// The program.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Tool {
+    /// `framesift`.
+    pub name: String,
+    /// Version of the crate.
+    pub version: String,
+    /// Build variant: `simd128`, `relaxed-simd` or `native`.
+    pub build: String,
+}
+
+impl Tool {
+    /// This build.
+    pub fn current() -> Self {
+        let build = match (cfg!(target_arch = "wasm32"), cfg!(feature = "relaxed-simd")) {
+            (false, _) => "native",
+            (true, false) => "simd128",
+            (true, true) => "relaxed-simd",
+        };
+        Self { name: "framesift".into(), version: env!("CARGO_PKG_VERSION").into(), build: build.into() }
+    }
+}
+
+/// The models.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PackInfo {
+    /// Name of the pack.
+    pub name: String,
+    /// Name of the detector.
+    pub detector: String,
+    /// Name of the embedder.
+    pub embedder: String,
+    /// `int8` or `fp32`.
+    pub precision: String,
+    /// Licence of the pack.
+    pub license: String,
+    /// SHA-256 of each file, hexadecimal.
+    pub sha256: BTreeMap<String, String>,
+}
+
+impl From<&PackSpec> for PackInfo {
+    fn from(spec: &PackSpec) -> Self {
+        let hashes = [(&spec.detector.file, &spec.detector.sha256), (&spec.embedder.file, &spec.embedder.sha256)];
+        Self {
+            name: spec.name.clone(),
+            detector: spec.detector.name.clone(),
+            embedder: spec.embedder.name.clone(),
+            precision: spec.precision.clone(),
+            license: spec.license.clone(),
+            sha256: hashes.into_iter().map(|(file, hash)| (file.clone(), hash.clone())).collect(),
+        }
+    }
+}
+
+/// Facts of the input.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Video {
+    /// File name.
+    pub name: String,
+    /// End of the last frame, in seconds.
+    pub duration_s: f64,
+    /// Width in pixels as shown (rotation and pixel shape applied).
+    pub width: u32,
+    /// Height in pixels as shown.
+    pub height: u32,
+    /// Clockwise rotation that was applied, in degrees.
+    pub rotation_deg: u32,
+    /// Codec string, such as `avc1.64001f`.
+    pub codec: String,
+    /// Frames that the container lists.
+    pub frames_expected: u64,
+    /// Frames that were decoded.
+    pub frames_decoded: u64,
+    /// `frames_expected − frames_decoded`, at least 0.
+    pub frames_missing: u64,
+    /// What went wrong on the way, in words; empty for a healthy file.
+    #[serde(default)]
+    pub notes: Vec<String>,
+}
+
+/// What the user may choose. Missing fields take their defaults.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Options {
+    /// Most frames to keep.
+    pub budget: usize,
+    /// Frames per batch.
+    pub batch: usize,
+    /// Face analysis workers.
+    pub workers: usize,
+    /// Frames at least this similar count as look-alikes, 0–1.
+    pub similarity: f32,
+    /// How faces count in the choice.
+    pub faces: FacesMode,
+    /// Smallest face that counts, as the longer side of its box in pixels.
+    pub min_face_px: f32,
+    /// Whether identity vectors are written.
+    pub embeddings: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            budget: 500,
+            batch: 50,
+            workers: 4,
+            similarity: 0.75,
+            faces: FacesMode::Prefer,
+            min_face_px: 20.0,
+            embeddings: false,
+        }
+    }
+}
+
+/// One scene.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Scene {
+    /// Position, from 0.
+    pub index: usize,
+    /// Time of its first frame in seconds.
+    pub start_s: f64,
+    /// Time of the next scene's first frame, or the end of the video, in seconds.
+    pub end_s: f64,
+    /// First frame.
+    pub start_frame: u64,
+    /// Frame after the last.
+    pub end_frame: u64,
+    /// How the scene begins.
+    pub transition: TransitionKind,
+    /// First mixed frame of a gradual transition into this scene.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transition_start_frame: Option<u64>,
+    /// Frame after the last mixed one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transition_end_frame: Option<u64>,
+}
+
+/// One kept frame.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct KeptFrame {
+    /// Path within the output.
+    pub file: String,
+    /// Position in the video in presentation order, from 0.
+    pub index: u64,
+    /// Presentation time in seconds.
+    pub time_s: f64,
+    /// Scene it belongs to.
+    pub scene: usize,
+    /// Variance of the Laplacian at 640 pixels width.
+    pub sharpness: f32,
+    /// Faces, largest first.
+    pub faces: Vec<KeptFace>,
+}
+
+/// One face in a kept frame.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct KeptFace {
+    /// x, y, width, height in pixels of the upright frame.
+    pub bbox: [f32; 4],
+    /// Detector's confidence, 0–1.
+    pub score: f32,
+    /// Eye left, eye right, nose, mouth left, mouth right (as seen), in pixels.
+    pub landmarks: Landmarks,
+    /// How usable the face is, 0–1.
+    pub quality: f32,
+    /// What speaks against it.
+    pub flags: Vec<Flag>,
+    /// Which of `people` it is.
+    pub person: usize,
+    /// Identity vector of unit length; only when asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub embedding: Option<Vec<f32>>,
+    /// Path of the face's picture within the output.
+    pub crop: String,
+}
+
+/// One candidate that was not kept.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Rejected {
+    /// Position in the video.
+    pub index: u64,
+    /// Presentation time in seconds.
+    pub time_s: f64,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// One person.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Person {
+    /// Number that faces refer to; 0 is the most frequent.
+    pub id: usize,
+    /// Number of faces in kept frames.
+    pub faces: usize,
+    /// Picture of the best face within the output.
+    pub best: String,
+}

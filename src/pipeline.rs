@@ -1,0 +1,262 @@
+//! One video from the first frame to the manifest.
+//!
+//! [`Session`] keeps the records of a scan: frame times, scenes, and for each
+//! candidate its features and faces. Pixels pass through and leave. Everything
+//! after the scan works on these records, so that another budget or threshold
+//! means another [`Session::manifest`], not another scan.
+
+use crate::error::{Error, Result};
+use crate::faces::Face;
+use crate::faces::cluster;
+use crate::faces::pack::PackSpec;
+use crate::frame::FrameLayout;
+use crate::manifest::{KeptFace, KeptFrame, Manifest, Options, PackInfo, Person, Rejected, SCHEMA, Scene, Tool, Video};
+use crate::sampling::scenes::{SceneMap, TransitionKind};
+use crate::sampling::selection::{self, Criteria, Item, Reason};
+use crate::sampling::similarity::RunOptions;
+use crate::sampling::{Candidate, Sampler};
+use std::collections::BTreeMap;
+
+/// Candidates per second of video: never more than this …
+const MOST_CANDIDATES_PER_S: f64 = 5.0;
+/// … and about this many times the budget over the whole video, so that a long
+/// video with a small budget is not analysed in vain.
+const CANDIDATES_PER_BUDGET: f64 = 4.0;
+/// Thumbnail contrast below which a frame shows nothing.
+const BLANK_CONTRAST: f32 = 4.0;
+
+/// What remains of a candidate when its pixels are gone.
+struct Record {
+    index: u64,
+    time_s: f64,
+    sharpness: f32,
+    phash: u64,
+    colors: [u8; 36],
+    blank: bool,
+    faces: Option<Vec<Face>>,
+}
+
+/// The records of one video.
+pub struct Session {
+    sampler: Option<Sampler>,
+    times_s: Vec<f64>,
+    end_s: f64,
+    scenes: SceneMap,
+    candidates: Vec<Record>,
+}
+
+impl Session {
+    /// Begins a scan of a video of about `duration_s` seconds.
+    pub fn new(options: &Options, duration_s: f64) -> Self {
+        let wanted = CANDIDATES_PER_BUDGET * options.budget.max(1) as f64;
+        let min_length_s = (duration_s / wanted).clamp(1.0 / MOST_CANDIDATES_PER_S, 2.0);
+        let runs = RunOptions {
+            max_hash_bits: selection::similarity_to_bits(options.similarity) as u32,
+            max_difference: 12.0,
+            min_length_s,
+            max_length_s: (4.0 * min_length_s).max(2.0),
+        };
+        Self {
+            sampler: Some(Sampler::new(runs)),
+            times_s: Vec::new(),
+            end_s: 0.0,
+            scenes: SceneMap::default(),
+            candidates: Vec::new(),
+        }
+    }
+
+    /// Takes the next frame in presentation order (see [`Sampler::push`]);
+    /// returns the candidate it completes, for face analysis.
+    pub fn push(
+        &mut self,
+        time_s: f64,
+        duration_s: f64,
+        layout: &FrameLayout,
+        data: &mut Vec<u8>,
+    ) -> Result<Option<Candidate>> {
+        let Some(sampler) = &mut self.sampler else {
+            return Err(Error::Usage("a frame came after the end of the scan".into()));
+        };
+        let candidate = sampler.push(time_s, layout, data)?;
+        self.times_s.push(time_s);
+        self.end_s = self.end_s.max(time_s + duration_s);
+        Ok(candidate.inspect(|c| self.record(c)))
+    }
+
+    /// Ends the scan; returns the last candidate.
+    pub fn finish(&mut self) -> Option<Candidate> {
+        let (candidate, scenes) = self.sampler.take()?.finish();
+        self.scenes = scenes;
+        candidate.inspect(|c| self.record(c))
+    }
+
+    fn record(&mut self, c: &Candidate) {
+        self.candidates.push(Record {
+            index: c.index,
+            time_s: c.time_s,
+            sharpness: c.features.sharpness,
+            phash: c.features.phash,
+            colors: c.features.thumb.color_layout(),
+            blank: c.features.contrast < BLANK_CONTRAST,
+            faces: None,
+        });
+    }
+
+    /// Stores the faces of the candidate at frame `index`.
+    pub fn set_faces(&mut self, index: u64, faces: Vec<Face>) -> Result<()> {
+        let found = self.candidates.binary_search_by_key(&index, |c| c.index);
+        let position = found.map_err(|_| Error::Usage(format!("frame {index} is not a candidate")))?;
+        self.candidates[position].faces = Some(faces);
+        Ok(())
+    }
+
+    /// Frames taken so far.
+    pub fn frames(&self) -> u64 {
+        self.times_s.len() as u64
+    }
+
+    /// Candidates so far, and how many of them have been analysed.
+    pub fn candidates(&self) -> (usize, usize) {
+        (self.candidates.len(), self.candidates.iter().filter(|c| c.faces.is_some()).count())
+    }
+
+    /// The scenes, once the scan has ended.
+    pub fn scenes(&self) -> Vec<Scene> {
+        if self.times_s.is_empty() {
+            return Vec::new();
+        }
+        let time = |frame: u64| self.times_s.get(frame as usize).copied().unwrap_or(self.end_s);
+        let boundaries = &self.scenes.boundaries;
+        (0..=boundaries.len())
+            .map(|index| {
+                let start = index.checked_sub(1).map(|i| &boundaries[i]);
+                let start_frame = start.map_or(0, |b| b.frame);
+                let end_frame = boundaries.get(index).map_or(self.frames(), |b| b.frame);
+                let gradual = start.filter(|b| b.from < b.frame);
+                Scene {
+                    index,
+                    start_s: time(start_frame),
+                    end_s: time(end_frame),
+                    start_frame,
+                    end_frame,
+                    transition: start.map_or(TransitionKind::Start, |b| b.kind),
+                    transition_start_frame: gradual.map(|b| b.from),
+                    transition_end_frame: gradual.map(|b| b.frame),
+                }
+            })
+            .collect()
+    }
+
+    /// Whether a frame lies in a gradual transition or a flash.
+    fn in_transition(&self, frame: u64) -> bool {
+        let gradual = self.scenes.boundaries.iter().any(|b| b.from < b.frame && (b.from..b.frame).contains(&frame));
+        gradual || self.scenes.flashes.iter().any(|&(from, to)| (from..to).contains(&frame))
+    }
+
+    fn items(&self, options: &Options) -> Vec<Item> {
+        let starts: Vec<u64> = self.scenes.boundaries.iter().map(|b| b.frame).collect();
+        self.candidates
+            .iter()
+            .map(|c| Item {
+                scene: starts.partition_point(|&start| start <= c.index),
+                sharpness: c.sharpness,
+                phash: c.phash,
+                colors: c.colors,
+                face: large_faces(c, options).map(|f| f.quality).fold(0.0, f32::max),
+                spoilt: if self.in_transition(c.index) {
+                    Some(Reason::Transition)
+                } else if c.blank {
+                    Some(Reason::Blank)
+                } else {
+                    None
+                },
+            })
+            .collect()
+    }
+
+    /// Chooses frames under `options` and states the result. `timings_s`,
+    /// `video` and `device` are the caller's to know.
+    pub fn manifest(
+        &self,
+        options: &Options,
+        pack: &PackSpec,
+        video: Video,
+        device: &str,
+        timings_s: BTreeMap<String, f64>,
+    ) -> Manifest {
+        let items = self.items(options);
+        let criteria = Criteria { budget: options.budget, similarity: options.similarity, faces: options.faces };
+        let (kept, rejected) = selection::select(&items, &criteria);
+
+        let faces: Vec<&Face> = kept.iter().flat_map(|&i| large_faces(&self.candidates[i], options)).collect();
+        let embeddings: Vec<&[f32]> = faces.iter().map(|f| f.embedding.as_slice()).collect();
+        let person_of = cluster::people(&embeddings, pack.embedder.same_person_cosine);
+        let mut persons = person_of.iter();
+
+        let frames: Vec<KeptFrame> = kept
+            .iter()
+            .map(|&i| {
+                let c = &self.candidates[i];
+                let faces = large_faces(c, options)
+                    .zip(persons.by_ref())
+                    .enumerate()
+                    .map(|(number, (face, &person))| KeptFace {
+                        bbox: face.bbox,
+                        score: face.score,
+                        landmarks: face.landmarks,
+                        quality: face.quality,
+                        flags: face.flags.clone(),
+                        person,
+                        embedding: options.embeddings.then(|| face.embedding.clone()),
+                        crop: format!("faces/{:06}_{number}.jpg", c.index),
+                    })
+                    .collect();
+                KeptFrame {
+                    file: format!("frames/{:06}_{:.3}s.jpg", c.index, c.time_s),
+                    index: c.index,
+                    time_s: c.time_s,
+                    scene: items[i].scene,
+                    sharpness: c.sharpness,
+                    faces,
+                }
+            })
+            .collect();
+        Manifest {
+            schema: SCHEMA.into(),
+            tool: Tool::current(),
+            pack: PackInfo::from(pack),
+            device: device.into(),
+            video,
+            options: options.clone(),
+            scenes: self.scenes(),
+            people: people(&frames),
+            frames,
+            rejected: rejected
+                .into_iter()
+                .map(|(i, reason)| Rejected {
+                    index: self.candidates[i].index,
+                    time_s: self.candidates[i].time_s,
+                    reason,
+                })
+                .collect(),
+            timings_s,
+        }
+    }
+}
+
+/// A candidate's faces that are large enough to count.
+fn large_faces<'a>(c: &'a Record, options: &'a Options) -> impl Iterator<Item = &'a Face> {
+    c.faces.iter().flatten().filter(|f| f.bbox[2].max(f.bbox[3]) >= options.min_face_px)
+}
+
+fn people(frames: &[KeptFrame]) -> Vec<Person> {
+    let mut best: BTreeMap<usize, (usize, &KeptFace)> = BTreeMap::new();
+    for face in frames.iter().flat_map(|f| &f.faces) {
+        let entry = best.entry(face.person).or_insert((0, face));
+        entry.0 += 1;
+        if face.quality > entry.1.quality {
+            entry.1 = face;
+        }
+    }
+    best.into_iter().map(|(id, (faces, face))| Person { id, faces, best: face.crop.clone() }).collect()
+}

@@ -1,0 +1,232 @@
+//! What sampling keeps of a frame: a few numbers and small pictures.
+
+use crate::error::Result;
+use crate::frame::{Frame, Plane, YuvPlanes};
+use std::f32::consts::PI;
+use std::sync::LazyLock;
+
+/// Widest picture, in pixels, on which features are computed. Wider frames are
+/// averaged down first, so that a 4K frame costs little more than a 720p one and
+/// sharpness means the same at every resolution.
+pub const ANALYSIS_WIDTH: usize = 640;
+
+/// Columns of a [`Thumb`].
+pub const THUMB_WIDTH: usize = 32;
+/// Rows of a [`Thumb`].
+pub const THUMB_HEIGHT: usize = 18;
+const THUMB_LEN: usize = THUMB_WIDTH * THUMB_HEIGHT;
+
+/// Luma and chroma of a whole frame on a 32 × 18 grid: enough to see a change
+/// of picture, too coarse to see grain or a small movement.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Thumb {
+    /// Y, U and V planes one after the other, `THUMB_WIDTH × THUMB_HEIGHT` each.
+    data: Box<[u8; 3 * THUMB_LEN]>,
+}
+
+impl Thumb {
+    fn new(planes: &YuvPlanes) -> Result<Self> {
+        let mut data = Box::new([0; 3 * THUMB_LEN]);
+        for (part, plane) in data.chunks_exact_mut(THUMB_LEN).zip([&planes.y, &planes.u, &planes.v]) {
+            part.copy_from_slice(&plane.resized(THUMB_WIDTH, THUMB_HEIGHT)?.data);
+        }
+        Ok(Self { data })
+    }
+
+    /// Luma samples, row by row.
+    pub fn luma(&self) -> &[u8] {
+        &self.data[..THUMB_LEN]
+    }
+
+    /// Mean absolute difference, the three channels added up: 0 for equal
+    /// pictures, about 15 and more between unrelated ones, at most 765.
+    pub fn difference(&self, other: &Thumb) -> f32 {
+        let sum: u32 = self.data.iter().zip(other.data.iter()).map(|(&a, &b)| u32::from(a.abs_diff(b))).sum();
+        sum as f32 / THUMB_LEN as f32
+    }
+
+    /// Distance of this picture from the straight blend of two others that comes
+    /// closest to it, in the unit of [`Thumb::difference`], and the share of `b`
+    /// in that blend (0 to 1; least squares over the luma and chroma samples).
+    pub fn blend_residual(&self, a: &Thumb, b: &Thumb) -> (f32, f32) {
+        let samples = || self.data.iter().zip(a.data.iter()).zip(b.data.iter());
+        let float = |v: &u8| f32::from(*v);
+        let (mut dot, mut norm) = (0.0, 0.0);
+        for ((x, a), b) in samples() {
+            let d = float(b) - float(a);
+            dot += d * (float(x) - float(a));
+            norm += d * d;
+        }
+        let share = if norm > 0.0 { (dot / norm).clamp(0.0, 1.0) } else { 0.0 };
+        let residual: f32 =
+            samples().map(|((x, a), b)| (float(x) - float(a) - share * (float(b) - float(a))).abs()).sum();
+        (residual / THUMB_LEN as f32, share)
+    }
+
+    /// 4 × 3 mean colours (Y, U, V planes of 12): where the colours of a picture
+    /// are, for telling pictures apart whose structure is alike.
+    pub fn color_layout(&self) -> [u8; 36] {
+        let mut out = [0; 36];
+        for (channel, plane) in self.data.chunks_exact(THUMB_LEN).enumerate() {
+            for cell in 0..12 {
+                let (cx, cy) = (cell % 4 * 8, cell / 4 * 6);
+                let sum: u32 =
+                    (0..6).flat_map(|y| &plane[(cy + y) * THUMB_WIDTH + cx..][..8]).map(|&v| u32::from(v)).sum();
+                out[channel * 12 + cell] = (sum / 48) as u8;
+            }
+        }
+        out
+    }
+}
+
+/// Everything sampling measures of one frame.
+#[derive(Clone, Debug)]
+pub struct Features {
+    /// Variance of the Laplacian of luma at [`ANALYSIS_WIDTH`] (8-bit units,
+    /// squared): the focus measure of Pech-Pacheco et al., "Diatom
+    /// autofocusing in brightfield microscopy", ICPR 2000.
+    pub sharpness: f32,
+    /// 64-bit perceptual hash: see [`perceptual_hash`].
+    pub phash: u64,
+    /// Mean luma, 0–255.
+    pub brightness: f32,
+    /// Standard deviation of luma over the thumbnail, 0–128.
+    pub contrast: f32,
+    /// The frame on a small grid.
+    pub thumb: Thumb,
+}
+
+impl Features {
+    /// Measures a frame, in its stored orientation.
+    pub fn measure(frame: &Frame<'_>) -> Result<Self> {
+        let planes = frame.yuv_reduced(ANALYSIS_WIDTH)?;
+        let thumb = Thumb::new(&planes)?;
+        let luma = thumb.luma();
+        let mean = luma.iter().map(|&v| f32::from(v)).sum::<f32>() / luma.len() as f32;
+        let variance = luma.iter().map(|&v| (f32::from(v) - mean).powi(2)).sum::<f32>() / luma.len() as f32;
+        Ok(Self {
+            sharpness: laplacian_variance(&planes.y),
+            phash: perceptual_hash(&planes.y)?,
+            brightness: mean,
+            contrast: variance.sqrt(),
+            thumb,
+        })
+    }
+}
+
+/// Variance of the four-neighbour Laplacian over the inner samples.
+pub fn laplacian_variance(plane: &Plane) -> f32 {
+    let (w, h) = (plane.width, plane.height);
+    if w < 3 || h < 3 {
+        return 0.0;
+    }
+    let (mut sum, mut squares) = (0i64, 0u64);
+    for y in 1..h - 1 {
+        let row = |y: usize| &plane.data[y * w..(y + 1) * w];
+        let (above, here, below) = (&row(y - 1)[1..w - 1], row(y), &row(y + 1)[1..w - 1]);
+        let (mut row_sum, mut row_squares) = (0i32, 0u32);
+        for (((&c, &l), &r), (&a, &b)) in
+            here[1..w - 1].iter().zip(&here[..w - 2]).zip(&here[2..]).zip(above.iter().zip(below))
+        {
+            let v = 4 * i32::from(c) - i32::from(l) - i32::from(r) - i32::from(a) - i32::from(b);
+            row_sum += v;
+            // At most 1020² per sample: 2^32 holds more than 4000 of them.
+            row_squares = row_squares.wrapping_add((v * v) as u32);
+        }
+        sum += i64::from(row_sum);
+        squares += u64::from(row_squares);
+    }
+    let n = ((w - 2) * (h - 2)) as f64;
+    let mean = sum as f64 / n;
+    (squares as f64 / n - mean * mean) as f32
+}
+
+const HASH_INPUT: usize = 32;
+const HASH_SIDE: usize = 8;
+
+/// `cos((2x + 1) · f · π / 64)` for the lowest eight frequencies `f`.
+static DCT: LazyLock<[[f32; HASH_INPUT]; HASH_SIDE]> = LazyLock::new(|| {
+    std::array::from_fn(|f| {
+        std::array::from_fn(|x| ((2 * x + 1) as f32 * f as f32 * PI / (2 * HASH_INPUT) as f32).cos())
+    })
+});
+
+/// Perceptual hash (pHash): the signs of the lowest 8 × 8 coefficients of the
+/// unnormalised DCT-II of the luma at 32 × 32, against their median. The
+/// construction is that of Zauner, "Implementation and benchmarking of
+/// perceptual image hash functions", 2010, with the constant term included.
+///
+/// Equal pictures have equal hashes, unrelated ones differ in 32 bits on average.
+pub fn perceptual_hash(luma: &Plane) -> Result<u64> {
+    let small = luma.resized(HASH_INPUT, HASH_INPUT)?;
+    let mut rows = [[0f32; HASH_SIDE]; HASH_INPUT];
+    for (out, row) in rows.iter_mut().zip(small.data.chunks_exact(HASH_INPUT)) {
+        for (out, cosines) in out.iter_mut().zip(DCT.iter()) {
+            *out = row.iter().zip(cosines).map(|(&v, c)| f32::from(v) * c).sum();
+        }
+    }
+    let mut coefficients = [0f32; HASH_SIDE * HASH_SIDE];
+    for (fy, cosines) in DCT.iter().enumerate() {
+        for fx in 0..HASH_SIDE {
+            coefficients[fy * HASH_SIDE + fx] = rows.iter().zip(cosines).map(|(row, c)| row[fx] * c).sum();
+        }
+    }
+    let mut sorted = coefficients;
+    sorted.sort_by(f32::total_cmp);
+    let median = (sorted[31] + sorted[32]) / 2.0;
+    Ok(coefficients.iter().enumerate().fold(0, |hash, (bit, &c)| hash | (u64::from(c > median) << bit)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::FrameLayout;
+
+    /// A textured I420 picture; `shift` moves it, `gain` dims it.
+    fn picture(shift: usize, gain: f32) -> (FrameLayout, Vec<u8>) {
+        let (w, h) = (320, 180);
+        let mut data = vec![128u8; FrameLayout::i420_len(w, h)];
+        for y in 0..h {
+            for x in 0..w {
+                let (fx, fy) = ((x + shift) as f32 / w as f32, y as f32 / h as f32);
+                let v = 120.0 + 60.0 * (fx * 9.0).sin() * (fy * 5.0).cos() + 30.0 * (fx * 31.0 + fy * 17.0).sin();
+                data[y * w + x] = (v * gain).clamp(0.0, 255.0) as u8;
+            }
+        }
+        (FrameLayout::i420(w, h), data)
+    }
+
+    fn features(shift: usize, gain: f32) -> Features {
+        let (layout, data) = picture(shift, gain);
+        Features::measure(&Frame::new(&layout, &data).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn hash_survives_dimming_but_not_another_picture() {
+        let (a, dim, other) = (features(0, 1.0), features(0, 0.7), features(150, 1.0));
+        assert!((a.phash ^ dim.phash).count_ones() <= 4, "{}", (a.phash ^ dim.phash).count_ones());
+        assert!((a.phash ^ other.phash).count_ones() >= 16, "{}", (a.phash ^ other.phash).count_ones());
+        assert_eq!(a.phash.count_ones(), 32);
+    }
+
+    #[test]
+    fn blur_lowers_sharpness() {
+        let plane = Plane { width: 64, height: 64, data: (0..4096).map(|i| ((i * 7919) % 251) as u8).collect() };
+        let blurred = plane.resized(16, 16).unwrap().resized(64, 64).unwrap();
+        assert!(laplacian_variance(&plane) > 20.0 * laplacian_variance(&blurred));
+        assert_eq!(laplacian_variance(&Plane { width: 8, height: 8, data: vec![77; 64] }), 0.0);
+    }
+
+    #[test]
+    fn a_blend_is_recognised_and_its_share_found() {
+        let (a, b) = (features(0, 1.0), features(150, 0.6));
+        let mut mixed = a.thumb.clone();
+        for (m, b) in mixed.data.iter_mut().zip(b.thumb.data.iter()) {
+            *m = (f32::from(*m) * 0.7 + f32::from(*b) * 0.3).round() as u8;
+        }
+        let (residual, share) = mixed.blend_residual(&a.thumb, &b.thumb);
+        assert!(residual < 1.0 && (share - 0.3).abs() < 0.02, "{residual} {share}");
+        let (residual, _) = features(60, 1.0).thumb.blend_residual(&a.thumb, &b.thumb);
+        assert!(residual > 5.0, "{residual}");
+    }
+}

@@ -1,0 +1,83 @@
+//! From decoded frames to a few candidates, in one streaming pass.
+//!
+//! ```text
+//! features      numbers and a thumbnail of each frame
+//! scenes        shot boundaries
+//! similarity    runs of look-alikes → the sharpest of each: the candidates
+//! selection     the choice under a budget, when the candidates are analysed
+//! ```
+
+pub mod features;
+pub mod scenes;
+pub mod selection;
+pub mod similarity;
+
+use crate::error::Result;
+use crate::frame::{Frame, FrameLayout};
+use features::Features;
+use scenes::{SceneDetector, SceneMap};
+use similarity::{RunOptions, Runs, Step};
+
+/// A frame that may be chosen, at full resolution.
+pub struct Candidate {
+    /// Position in presentation order, from 0.
+    pub index: u64,
+    /// Presentation time in seconds.
+    pub time_s: f64,
+    /// What sampling measured of it.
+    pub features: Features,
+    /// What `data` means.
+    pub layout: FrameLayout,
+    /// The decoder's planes.
+    pub data: Vec<u8>,
+}
+
+/// The streaming pass. Holds one frame at full resolution: the best of the run
+/// that is still growing.
+pub struct Sampler {
+    detector: SceneDetector,
+    runs: Runs,
+    held: Option<Candidate>,
+    next_index: u64,
+}
+
+impl Sampler {
+    /// Nothing seen yet.
+    pub fn new(runs: RunOptions) -> Self {
+        Self { detector: SceneDetector::default(), runs: Runs::new(runs), held: None, next_index: 0 }
+    }
+
+    /// Takes the next frame in presentation order and returns the candidate that
+    /// it completes, if any. `data` is taken away when the frame is worth
+    /// holding; what it displaces is put in its place for reuse.
+    pub fn push(&mut self, time_s: f64, layout: &FrameLayout, data: &mut Vec<u8>) -> Result<Option<Candidate>> {
+        let features = Features::measure(&Frame::new(layout, data)?)?;
+        let index = self.next_index;
+        self.next_index += 1;
+        self.detector.push(&features);
+        let step = self.runs.push(time_s, &features);
+        if step == Step::Worse {
+            return Ok(None);
+        }
+        let frame = Candidate { index, time_s, features, layout: layout.clone(), data: std::mem::take(data) };
+        let displaced = self.held.replace(frame);
+        Ok(match (step, displaced) {
+            (Step::NewRun, complete) => complete,
+            (_, Some(worse)) => {
+                *data = worse.data;
+                None
+            }
+            (_, None) => None,
+        })
+    }
+
+    /// Frames taken so far.
+    pub fn frames(&self) -> u64 {
+        self.next_index
+    }
+
+    /// Ends the video: the last candidate, and the scenes.
+    pub fn finish(self) -> (Option<Candidate>, SceneMap) {
+        (self.held, self.detector.finish())
+    }
+}

@@ -1,0 +1,83 @@
+//! Runs of look-alike frames, each reduced to its sharpest.
+//!
+//! Streaming: a run grows while frames still look like its first one; only the
+//! sharpest frame so far is held at full resolution. Fast movement would end a
+//! run at every frame, so a run that is still shorter than
+//! [`RunOptions::min_length_s`] goes on unless the picture changes abruptly, and
+//! the sharpest frame of that stretch stands for it.
+
+use super::features::Features;
+
+/// When a run of look-alikes ends.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RunOptions {
+    /// Frames of one run differ from its first by at most this many of 64 hash bits.
+    pub max_hash_bits: u32,
+    /// … and by at most this much as thumbnails ([`super::features::Thumb::difference`]).
+    pub max_difference: f32,
+    /// Shortest run, in seconds, unless a jump ends it: the limit on candidates per second.
+    pub min_length_s: f64,
+    /// Longest run, in seconds: even a still picture gives a candidate now and then,
+    /// because a face may change while the picture does not.
+    pub max_length_s: f64,
+}
+
+/// Thumbnail difference of successive frames that ends a run of any length.
+const JUMP: f32 = 14.0;
+
+/// What a frame means for the current run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The run goes on, and a sharper frame stands for it already.
+    Worse,
+    /// The run goes on, and this frame stands for it from now on.
+    Better,
+    /// The run before is complete; this frame starts the next one.
+    NewRun,
+}
+
+/// The state of one pass.
+pub struct Runs {
+    options: RunOptions,
+    run: Option<Run>,
+}
+
+struct Run {
+    start_s: f64,
+    first: Features,
+    previous: Features,
+    best_sharpness: f32,
+}
+
+impl Runs {
+    /// Nothing seen yet.
+    pub fn new(options: RunOptions) -> Self {
+        Self { options, run: None }
+    }
+
+    /// Takes the next frame in presentation order.
+    pub fn push(&mut self, time_s: f64, features: &Features) -> Step {
+        let o = self.options;
+        if let Some(run) = &mut self.run {
+            let length_s = time_s - run.start_s;
+            let jump = run.previous.thumb.difference(&features.thumb) > JUMP;
+            let alike = (run.first.phash ^ features.phash).count_ones() <= o.max_hash_bits
+                && run.first.thumb.difference(&features.thumb) <= o.max_difference;
+            if !jump && length_s < o.max_length_s && (alike || length_s < o.min_length_s) {
+                run.previous = features.clone();
+                if features.sharpness <= run.best_sharpness {
+                    return Step::Worse;
+                }
+                run.best_sharpness = features.sharpness;
+                return Step::Better;
+            }
+        }
+        self.run = Some(Run {
+            start_s: time_s,
+            first: features.clone(),
+            previous: features.clone(),
+            best_sharpness: features.sharpness,
+        });
+        Step::NewRun
+    }
+}

@@ -1,0 +1,78 @@
+/** What the page, the job worker and the analysis workers say to each other. */
+
+import type { Manifest, Options } from './manifest';
+
+/** What every worker needs, fetched once when the page loads. */
+export interface Assets {
+  /** Name of the wasm variant that this browser can run. */
+  variant: Variant;
+  module: WebAssembly.Module;
+  packToml: string;
+  detector: Uint8Array;
+  embedder: Uint8Array;
+}
+
+export type Variant = 'relaxed-simd' | 'simd128';
+
+/** Facts of a file, as far as they are known before decoding. */
+export interface VideoFacts {
+  name: string;
+  size_bytes: number;
+  container: string;
+  codec: string;
+  duration_s: number;
+  width: number;
+  height: number;
+  rotation_deg: number;
+  /** Estimated from the first packets; only for display. */
+  frames_per_s: number;
+}
+
+/** Something the user can act on, in words. */
+export interface Failure {
+  title: string;
+  advice: string;
+}
+
+export interface Progress {
+  stage: 'count' | 'scan' | 'faces' | 'export';
+  done: number;
+  /** 0 while unknown. */
+  total: number;
+  candidates: number;
+  analysed: number;
+}
+
+export type ToJob =
+  | { type: 'init'; assets: Assets; pool: MessagePort[] }
+  | { type: 'open'; file: File }
+  | { type: 'scan'; options: Options }
+  | { type: 'select'; options: Options }
+  | { type: 'export'; options: Options }
+  | { type: 'cancel' };
+
+export type FromJob =
+  | { type: 'ready'; device: string }
+  | { type: 'opened'; facts: VideoFacts }
+  | { type: 'progress'; progress: Progress }
+  | { type: 'candidate'; index: number; thumbnail: Uint8Array<ArrayBuffer> }
+  | { type: 'selected'; manifest: Manifest; wasm_memory_bytes: number }
+  | { type: 'exported'; zip: Blob; manifest: Manifest }
+  | { type: 'cancelled' }
+  | { type: 'failed'; failure: Failure };
+
+export type ToAnalysis =
+  | { type: 'init'; assets: Assets; port: MessagePort };
+
+/** Over the port between the job worker and an analysis worker. */
+export interface AnalysisRequest {
+  /** Which scan the candidate belongs to: replies to a cancelled one are dropped. */
+  scan: number;
+  index: number;
+  layout: unknown;
+  pixels: Uint8Array<ArrayBuffer>;
+}
+
+export type AnalysisReply =
+  | { scan: number; index: number; faces: unknown; thumbnail: Uint8Array<ArrayBuffer>; wasm_memory_bytes: number }
+  | { scan: number; index: number; error: string };

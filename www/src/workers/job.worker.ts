@@ -1,0 +1,266 @@
+/**
+ * The job: opens the file, decodes and samples every frame, feeds the analysis
+ * pool, chooses, exports. One job at a time; everything it keeps lives here and
+ * in its wasm instance.
+ */
+
+import type { Manifest, Options, Video } from '../manifest';
+import type { Assets, FromJob, Progress, ToJob } from '../protocol';
+import { copyFrame, decodedFrames } from './decode';
+import { exportZip } from './export';
+import { UserError, describe } from './failure';
+import { Pool } from './pool';
+import { type OpenVideo, countFrames, openVideo } from './video';
+import { type Loaded, load } from './wasm';
+
+/** A batch is processed at this size even if it holds few frames (4K). */
+const BATCH_BYTES = 160 * 1024 * 1024;
+/** Progress is told this often. */
+const PROGRESS_MS = 100;
+/** Errors of a damaged file that are told one by one; the rest is counted. */
+const NOTES = 20;
+
+class Cancelled extends Error {}
+
+type Scan = InstanceType<Loaded['wasm']['Scan']>;
+
+class Job {
+  private readonly loaded: Loaded;
+  private readonly pool: Pool;
+  private video: OpenVideo | undefined;
+  private scanned: { scan: Scan; video: Video; timings_s: Record<string, number> } | undefined;
+  private candidates = 0;
+  private analysed = 0;
+  private lastProgress_ms = 0;
+  private cancelRequested = false;
+
+  constructor(
+    private readonly assets: Assets,
+    ports: MessagePort[],
+  ) {
+    this.loaded = load(assets);
+    this.pool = new Pool(ports, ({ index, faces, thumbnail }) => {
+      this.analysed += 1;
+      this.scan?.set_faces(index, faces);
+      send({ type: 'candidate', index, thumbnail }, [thumbnail.buffer]);
+    });
+  }
+
+  private scan: Scan | undefined;
+
+  get device(): string {
+    return this.loaded.wasm.device();
+  }
+
+  cancel(): void {
+    this.cancelRequested = true;
+  }
+
+  async run(request: ToJob): Promise<void> {
+    this.cancelRequested = false;
+    switch (request.type) {
+      case 'open':
+        this.forget();
+        this.video?.input.dispose();
+        this.video = undefined;
+        this.video = await openVideo(request.file);
+        send({ type: 'opened', facts: this.video.facts });
+        break;
+      case 'scan':
+        try {
+          await this.scanVideo(this.opened(), request.options);
+        } catch (error) {
+          this.forget();
+          throw error;
+        }
+        this.select(request.options);
+        break;
+      case 'select':
+        this.select(request.options);
+        break;
+      case 'export':
+        await this.exportVideo(this.opened(), request.options);
+        break;
+    }
+  }
+
+  private opened(): OpenVideo {
+    if (!this.video) throw new Error('no video is open');
+    return this.video;
+  }
+
+  private forget(): void {
+    this.pool.reset();
+    this.scan?.free();
+    this.scan = undefined;
+    this.scanned = undefined;
+    this.candidates = 0;
+    this.analysed = 0;
+  }
+
+  private progress(stage: Progress['stage'], done: number, total: number, force = false): void {
+    const now = performance.now();
+    if (!force && now - this.lastProgress_ms < PROGRESS_MS) return;
+    this.lastProgress_ms = now;
+    const { candidates, analysed } = this;
+    send({ type: 'progress', progress: { stage, done, total, candidates, analysed } });
+  }
+
+  private throwIfCancelled(): void {
+    if (this.cancelRequested) throw new Cancelled();
+  }
+
+  private async scanVideo({ track, facts }: OpenVideo, options: Options): Promise<void> {
+    this.forget();
+    const start_ms = performance.now();
+    this.progress('count', 0, 0, true);
+    const expected = await countFrames(track, () => this.cancelRequested);
+    this.throwIfCancelled();
+
+    const scan = new this.loaded.wasm.Scan(options, facts.duration_s, this.assets.packToml);
+    this.scan = scan;
+    const reserve = (bytes: number) => {
+      const pointer = scan.reserve(bytes);
+      return new Uint8Array(this.loaded.memory.buffer as ArrayBuffer, pointer, bytes);
+    };
+    const notes: string[] = [];
+    let errors = 0;
+    let decoded = 0;
+    let end_s = 0;
+    let sampling_ms = 0;
+    const process = async (run: () => number) => {
+      const before_ms = performance.now();
+      let waiting = run();
+      sampling_ms += performance.now() - before_ms;
+      for (; waiting > 0; waiting--) {
+        this.throwIfCancelled();
+        const { index, layout } = scan.candidate() as { index: number; layout: unknown };
+        const pixels = scan.take_pixels() as Uint8Array<ArrayBuffer> | undefined;
+        if (!pixels) break;
+        this.candidates += 1;
+        await this.pool.submit({ index, layout, pixels }, options.workers);
+        this.progress('scan', decoded, expected);
+      }
+    };
+    const onError = (message: string, time_s: number) => {
+      errors += 1;
+      if (errors <= NOTES) notes.push(`decoding failed after ${time_s.toFixed(3)} s: ${message}`);
+    };
+    for await (const sample of decodedFrames(track, onError)) {
+      const { timestamp, duration } = sample;
+      try {
+        const layout = await copyFrame(sample, reserve);
+        scan.commit(timestamp, duration, layout);
+      } finally {
+        // Hardware decoders have few pictures to lend.
+        sample.close();
+      }
+      decoded += 1;
+      end_s = Math.max(end_s, timestamp + duration);
+      if (scan.batch_frames >= options.batch || scan.batch_bytes >= BATCH_BYTES) {
+        await process(() => scan.process_batch());
+      }
+      this.throwIfCancelled();
+      this.progress('scan', decoded, expected);
+    }
+    await process(() => scan.finish());
+    const scan_ms = performance.now() - start_ms;
+    if (decoded === 0) {
+      throw new UserError(
+        `None of the ${expected} frames of this file could be decoded${notes[0] ? ` (${notes[0]})` : ''}.`,
+        'The file is damaged, or cut so that it starts inside a group of pictures. Rewriting it may help: ffmpeg -i input -c:v libx264 output.mp4',
+      );
+    }
+    if (errors > NOTES) notes.push(`${errors - NOTES} more decoding errors`);
+
+    this.progress('faces', this.analysed, this.candidates, true);
+    const waiting = setInterval(() => this.progress('faces', this.analysed, this.candidates, true), PROGRESS_MS);
+    try {
+      await Promise.race([this.pool.idle(), this.untilCancelled()]);
+    } finally {
+      clearInterval(waiting);
+    }
+    this.throwIfCancelled();
+    const total_ms = performance.now() - start_ms;
+    const missing = Math.max(0, expected - decoded);
+    if (missing > 0) notes.push(`${missing} of ${expected} frames are missing: the file is cut off or damaged`);
+    this.scanned = {
+      scan,
+      video: {
+        name: facts.name,
+        duration_s: end_s,
+        width: facts.width,
+        height: facts.height,
+        rotation_deg: facts.rotation_deg,
+        codec: facts.codec,
+        frames_expected: expected,
+        frames_decoded: decoded,
+        frames_missing: missing,
+        notes,
+      },
+      timings_s: { scan: scan_ms / 1000, sampling: sampling_ms / 1000, faces_after_scan: (total_ms - scan_ms) / 1000, total: total_ms / 1000 },
+    };
+  }
+
+  private async untilCancelled(): Promise<void> {
+    while (!this.cancelRequested) await new Promise((resolve) => setTimeout(resolve, PROGRESS_MS));
+  }
+
+  private manifest(options: Options): Manifest {
+    if (!this.scanned) throw new Error('nothing has been scanned');
+    const { scan, video, timings_s } = this.scanned;
+    return scan.manifest(options, video, timings_s) as Manifest;
+  }
+
+  private select(options: Options): void {
+    const manifest = this.manifest(options);
+    const wasm_memory_bytes = this.loaded.memory.buffer.byteLength + this.pool.wasmMemoryBytes;
+    send({ type: 'selected', manifest, wasm_memory_bytes });
+  }
+
+  private async exportVideo({ track }: OpenVideo, options: Options): Promise<void> {
+    const start_ms = performance.now();
+    const manifest = this.manifest(options);
+    const total = manifest.frames.length;
+    const finish = (m: Manifest): Manifest => ({
+      ...m,
+      timings_s: { ...m.timings_s, export: (performance.now() - start_ms) / 1000 },
+    });
+    const exported = await exportZip(
+      track,
+      manifest,
+      (done) => this.progress('export', done, total),
+      finish,
+      () => this.cancelRequested,
+    );
+    this.throwIfCancelled();
+    send({ type: 'exported', ...exported });
+  }
+}
+
+function send(message: FromJob, transfer: Transferable[] = []): void {
+  self.postMessage(message, { transfer });
+}
+
+let job: Job | undefined;
+/** Requests run one after the other; cancelling overtakes them. */
+let queue: Promise<void> = Promise.resolve();
+
+self.onmessage = ({ data }: MessageEvent<ToJob>) => {
+  if (data.type === 'cancel') {
+    job?.cancel();
+    return;
+  }
+  queue = queue.then(async () => {
+    try {
+      if (data.type === 'init') {
+        job = new Job(data.assets, data.pool);
+        send({ type: 'ready', device: job.device });
+      } else {
+        await job?.run(data);
+      }
+    } catch (error) {
+      send(error instanceof Cancelled ? { type: 'cancelled' } : { type: 'failed', failure: describe(error) });
+    }
+  });
+};

@@ -1,0 +1,111 @@
+/** Opens a local file: which track, what facts, and in plain words why not. */
+
+import {
+  BlobSource,
+  EncodedPacketSink,
+  Input,
+  type InputVideoTrack,
+  MATROSKA,
+  MP4,
+  MPEG_TS,
+  QTFF,
+  WEBM,
+} from 'mediabunny';
+import type { VideoFacts } from '../protocol';
+import { UserError } from './failure';
+
+export interface OpenVideo {
+  file: File;
+  input: Input;
+  track: InputVideoTrack;
+  facts: VideoFacts;
+}
+
+const CODEC_NAMES: Record<string, string> = { avc: 'H.264', hevc: 'HEVC (H.265)', vp8: 'VP8', vp9: 'VP9', av1: 'AV1' };
+const READABLE = 'framesift reads MP4, MOV, MKV, WebM and MPEG-TS files.';
+
+export async function openVideo(file: File): Promise<OpenVideo> {
+  if (file.size === 0) {
+    throw new UserError(`“${file.name}” is empty (0 bytes).`, 'Choose another file, or copy this one again from where it came.');
+  }
+  const input = new Input({ source: new BlobSource(file), formats: [MP4, QTFF, MATROSKA, WEBM, MPEG_TS] });
+  try {
+    if (!(await input.canRead())) {
+      throw new UserError(
+        `“${file.name}” is not a video file that framesift knows.`,
+        `${READABLE} If it plays elsewhere, convert it, for example with: ffmpeg -i input -c:v libx264 output.mp4`,
+      );
+    }
+    const track = await readIndex(file, () => input.getPrimaryVideoTrack());
+    if (!track) {
+      const others = await readIndex(file, () => input.getTracks());
+      throw new UserError(
+        others.length > 0 ? `“${file.name}” has no video track, only ${kinds(others)}.` : `“${file.name}” contains no tracks.`,
+        'Choose a file that shows a picture when you play it.',
+      );
+    }
+    return { file, input, track, facts: await facts(file, input, track) };
+  } catch (error) {
+    input.dispose();
+    throw error;
+  }
+}
+
+/** A file whose index cannot be read is most often a download or recording that was cut off. */
+async function readIndex<T>(file: File, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    throw new UserError(
+      `The index of “${file.name}” cannot be read (${error instanceof Error ? error.message : String(error)}).`,
+      'The file seems to be cut off or damaged. Copy or download it again; a recording that was interrupted can often be repaired with: ffmpeg -i input -c copy output.mp4',
+    );
+  }
+}
+
+function kinds(tracks: { type: string }[]): string {
+  return [...new Set(tracks.map((t) => t.type))].join(' and ');
+}
+
+async function facts(file: File, input: Input, track: InputVideoTrack): Promise<VideoFacts> {
+  const codec = await track.getCodec();
+  const parameters = await track.getCodecParameterString();
+  if (!codec || !(await track.canDecode())) {
+    const name = codec ? (CODEC_NAMES[codec] ?? codec) : 'a codec that is not known here';
+    throw new UserError(
+      `This browser cannot decode ${name}${parameters ? ` (${parameters})` : ''}.`,
+      codec === 'hevc'
+        ? 'Chrome, Edge and Safari decode HEVC on machines whose graphics hardware does. Try one of them, or convert the file: ffmpeg -i input -c:v libx264 -crf 18 output.mp4'
+        : 'Try another browser, or convert the file: ffmpeg -i input -c:v libx264 -crf 18 output.mp4',
+    );
+  }
+  const stats = await readIndex(file, () => track.computePacketStats(120));
+  return {
+    name: file.name,
+    size_bytes: file.size,
+    container: (await input.getFormat()).name,
+    codec: parameters ?? codec,
+    duration_s: (await track.getDurationFromMetadata()) ?? (await track.computeDuration()),
+    width: await track.getDisplayWidth(),
+    height: await track.getDisplayHeight(),
+    rotation_deg: await track.getRotation(),
+    frames_per_s: stats.averagePacketRate,
+  };
+}
+
+/**
+ * Frames that the container lists for presentation. Packets that end at or
+ * before time zero are cut away by the file's own edit list.
+ */
+export async function countFrames(track: InputVideoTrack, cancelled: () => boolean): Promise<number> {
+  let count = 0;
+  for await (const packet of new EncodedPacketSink(track).packets(undefined, undefined, { metadataOnly: true })) {
+    if (isPresented(packet)) count += 1;
+    if (cancelled()) break;
+  }
+  return count;
+}
+
+export function isPresented(item: { timestamp: number; duration: number }): boolean {
+  return item.timestamp >= 0 || item.timestamp + item.duration > 1e-6;
+}
