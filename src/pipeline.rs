@@ -97,7 +97,7 @@ impl Session {
             sharpness: c.features.sharpness,
             phash: c.features.phash,
             colors: c.features.thumb.color_layout(),
-            blank: c.features.contrast < BLANK_CONTRAST,
+            blank: c.features.thumb.contrast() < BLANK_CONTRAST,
             faces: None,
         });
     }

@@ -63,6 +63,39 @@ impl Thumb {
         (residual / THUMB_LEN as f32, share)
     }
 
+    /// Correlation of the two lumas, −1 to 1: near 1 when one is the other,
+    /// brighter or darker, whatever the exposure.
+    pub fn correlation(&self, other: &Thumb) -> f32 {
+        let n = THUMB_LEN as f32;
+        let mean = |v: &[u8]| v.iter().map(|&v| f32::from(v)).sum::<f32>() / n;
+        let (ma, mb) = (mean(self.luma()), mean(other.luma()));
+        let (mut aa, mut bb, mut ab) = (0.0, 0.0, 0.0);
+        for (&a, &b) in self.luma().iter().zip(other.luma()) {
+            let (a, b) = (f32::from(a) - ma, f32::from(b) - mb);
+            aa += a * a;
+            bb += b * b;
+            ab += a * b;
+        }
+        ab / (aa * bb).sqrt().max(1e-6)
+    }
+
+    /// Share of grid cells whose colour differs visibly, 0–1.
+    pub fn changed_share(&self, other: &Thumb) -> f32 {
+        /// Sum of the three channels' differences that counts as visible.
+        const VISIBLE: u32 = 8;
+        let cell = |i: usize| -> u32 {
+            (0..3).map(|c| u32::from(self.data[c * THUMB_LEN + i].abs_diff(other.data[c * THUMB_LEN + i]))).sum()
+        };
+        (0..THUMB_LEN).filter(|&i| cell(i) > VISIBLE).count() as f32 / THUMB_LEN as f32
+    }
+
+    /// Standard deviation of luma, 0–128: nearly 0 for a black or white picture.
+    pub fn contrast(&self) -> f32 {
+        let n = THUMB_LEN as f32;
+        let mean = self.luma().iter().map(|&v| f32::from(v)).sum::<f32>() / n;
+        (self.luma().iter().map(|&v| (f32::from(v) - mean).powi(2)).sum::<f32>() / n).sqrt()
+    }
+
     /// 4 × 3 mean colours (Y, U, V planes of 12): where the colours of a picture
     /// are, for telling pictures apart whose structure is alike.
     pub fn color_layout(&self) -> [u8; 36] {
@@ -88,10 +121,6 @@ pub struct Features {
     pub sharpness: f32,
     /// 64-bit perceptual hash: see [`perceptual_hash`].
     pub phash: u64,
-    /// Mean luma, 0–255.
-    pub brightness: f32,
-    /// Standard deviation of luma over the thumbnail, 0–128.
-    pub contrast: f32,
     /// The frame on a small grid.
     pub thumb: Thumb,
 }
@@ -101,16 +130,7 @@ impl Features {
     pub fn measure(frame: &Frame<'_>) -> Result<Self> {
         let planes = frame.yuv_reduced(ANALYSIS_WIDTH)?;
         let thumb = Thumb::new(&planes)?;
-        let luma = thumb.luma();
-        let mean = luma.iter().map(|&v| f32::from(v)).sum::<f32>() / luma.len() as f32;
-        let variance = luma.iter().map(|&v| (f32::from(v) - mean).powi(2)).sum::<f32>() / luma.len() as f32;
-        Ok(Self {
-            sharpness: laplacian_variance(&planes.y),
-            phash: perceptual_hash(&planes.y)?,
-            brightness: mean,
-            contrast: variance.sqrt(),
-            thumb,
-        })
+        Ok(Self { sharpness: laplacian_variance(&planes.y), phash: perceptual_hash(&planes.y)?, thumb })
     }
 }
 

@@ -1,13 +1,14 @@
 //! Shot boundaries, in one streaming pass with a short look-ahead.
 //!
-//! * **Cuts**: a jump between successive thumbnails that stands out from the
-//!   movement around it, and that lasts: when the picture of before comes back
-//!   within [`FLASH_FRAMES`], it was a flash (A-B-A), not a cut.
-//! * **Dissolves, fades and wipes**: two pictures [`GRADUAL_SPANS`] frames apart
-//!   that differ like two shots, with every frame between them on the way from
-//!   one to the other. Each frame of a dissolve is a linear blend of the two
-//!   ends (Lienhart, "Comparison of automatic shot boundary detection
-//!   algorithms", 1999); movement is not.
+//! * **Cuts**: a jump between successive frames that stands out from the
+//!   movement around it, changes most of the picture (a caption does not) and its
+//!   structure (a change of exposure does not), and lasts: when the picture of
+//!   before comes back within [`FLASH_FRAMES`], it was a flash (A-B-A).
+//! * **Dissolves and fades**: frames that lie on the way from one picture to
+//!   another. Each frame of a dissolve is a linear blend of its two ends
+//!   (Lienhart, "Comparison of automatic shot boundary detection algorithms",
+//!   1999); movement is not. Short stretches of blends are found
+//!   ([`GRADUAL_SPANS`]) and joined.
 //!
 //! All differences are those of [`Thumb::difference`], on a 32 × 18 grid.
 
@@ -54,21 +55,44 @@ pub struct SceneMap {
 
 /// A flash lasts at most this many frames.
 pub const FLASH_FRAMES: usize = 4;
-/// Distances in frames at which gradual transitions are looked for.
+/// Lengths in frames at which stretches of a gradual transition are looked for.
 pub const GRADUAL_SPANS: [usize; 3] = [8, 16, 32];
+
 /// Smallest difference between successive frames that can be a cut.
 const CUT_DIFFERENCE: f32 = 9.0;
-/// A cut differs this many times as much as the frames around it.
+/// A cut differs this many times as much as the frames around it …
 const CUT_RATIO: f32 = 2.8;
-/// Frames on each side whose movement a cut is held against.
+/// … or this many times, where the picture keeps much of its structure: a jump
+/// cut within a still shot, but not a jerk of the camera.
+const JUMP_CUT_RATIO: f32 = 7.0;
+/// Correlation of luma below which the structure has changed.
+const CUT_CORRELATION: f32 = 0.75;
+/// Correlation above which it is the same picture, differently exposed.
+const SAME_CORRELATION: f32 = 0.92;
+/// Share of the picture that a cut changes.
+const CUT_CHANGED_SHARE: f32 = 0.4;
+/// Frames on each side whose movement a cut is held against; also the look-ahead.
 const NEIGHBOURS: usize = 5;
 /// What must remain of a cut's difference while the look-ahead lasts.
 const CUT_PERSISTS: f32 = 0.5;
-/// Smallest difference between the two ends of a gradual transition.
+
+/// Smallest difference between the two ends of a stretch of blends.
 const GRADUAL_DIFFERENCE: f32 = 18.0;
 /// Largest distance of its frames from a blend of the ends, as a share of the
 /// ends' difference.
 const BLEND_RESIDUAL: f32 = 0.16;
+/// Largest part of the way from one end to the other in one frame: more is a jump.
+const GRADUAL_STEP: f32 = 0.45;
+/// Closer than this share to one of the ends, a frame counts as that end.
+const PURE_SHARE: f32 = 0.04;
+/// Stretches at most this many frames apart belong to one transition.
+const GRADUAL_GAP: u64 = 8;
+/// … or this many, where a fade rests on black or white.
+const PLAIN_GAP: u64 = 48;
+/// A transition has at least and at most this many mixed frames.
+const GRADUAL_FRAMES: std::ops::RangeInclusive<u64> = 4..=96;
+/// Below this contrast a picture is black, white or plain.
+const PLAIN_CONTRAST: f32 = 6.0;
 
 /// Frames held: those before the one under decision, and those after it.
 const HISTORY: usize = 48;
@@ -79,6 +103,8 @@ pub struct SceneDetector {
     window: VecDeque<Seen>,
     /// Index of the next frame to come.
     next: u64,
+    /// A gradual transition that may still grow.
+    gradual: Option<Gradual>,
     map: SceneMap,
 }
 
@@ -86,6 +112,23 @@ struct Seen {
     thumb: Thumb,
     /// Difference to the frame before.
     step: f32,
+}
+
+/// Stretches of blends, joined: half-open range of mixed frames, and the
+/// pictures that it leads from and to.
+struct Gradual {
+    from: u64,
+    to: u64,
+    first: Thumb,
+    last: Thumb,
+    /// Passes through a plain picture.
+    plain: bool,
+}
+
+impl Gradual {
+    fn gap(&self) -> u64 {
+        if self.plain { PLAIN_GAP } else { GRADUAL_GAP }
+    }
 }
 
 impl SceneDetector {
@@ -108,6 +151,7 @@ impl SceneDetector {
         for at in self.window.len().saturating_sub(NEIGHBOURS)..self.window.len() {
             self.decide(at);
         }
+        self.end_gradual();
         self.map
     }
 
@@ -117,28 +161,39 @@ impl SceneDetector {
             return;
         }
         let frame = self.next - (self.window.len() - at) as u64;
-        let step = self.window[at].step;
-        if step >= CUT_DIFFERENCE && self.stands_out(at) {
-            match self.flash_around(at) {
-                Some(range) => {
-                    if self.map.flashes.last() != Some(&range) {
-                        self.map.flashes.push(range);
-                    }
-                }
-                None => {
-                    self.map.boundaries.push(Boundary { kind: TransitionKind::Cut, frame, from: frame });
-                    return;
-                }
+        if self.gradual.as_ref().is_some_and(|g| frame > g.to + g.gap()) {
+            self.end_gradual();
+        }
+        if self.window[at].step >= CUT_DIFFERENCE && !self.in_flash(frame) {
+            if let Some(range) = self.flash_around(at) {
+                self.map.flashes.push(range);
+            } else if self.is_cut(at) {
+                self.end_gradual();
+                self.map.boundaries.push(Boundary { kind: TransitionKind::Cut, frame, from: frame });
+                return;
             }
         }
-        self.gradual_ending_at(at, frame);
+        self.grow_gradual(at, frame);
     }
 
-    /// Whether the step at `at` exceeds the movement around it. The largest
-    /// neighbour on each side is left out: it may be another cut or the other
-    /// edge of a flash.
-    fn stands_out(&self, at: usize) -> bool {
-        let step = self.window[at].step;
+    /// Whether the last flash reaches up to the step into `frame`.
+    fn in_flash(&self, frame: u64) -> bool {
+        self.map.flashes.last().is_some_and(|&(from, to)| (from..=to).contains(&frame))
+    }
+
+    fn is_cut(&self, at: usize) -> bool {
+        let (before, here) = (&self.window[at - 1].thumb, &self.window[at].thumb);
+        let correlation = before.correlation(here);
+        let prominence = self.prominence(at);
+        let structure = correlation < CUT_CORRELATION && prominence >= CUT_RATIO
+            || correlation < SAME_CORRELATION && prominence >= JUMP_CUT_RATIO;
+        structure && before.changed_share(here) >= CUT_CHANGED_SHARE
+    }
+
+    /// How many times the step at `at` exceeds the movement around it. The largest
+    /// neighbour on each side is left out: it may be another cut or the edge of a
+    /// flash.
+    fn prominence(&self, at: usize) -> f32 {
         let side = |range: std::ops::Range<usize>| {
             let mut steps: Vec<f32> = range.map(|i| self.window[i].step).collect();
             steps.sort_by(f32::total_cmp);
@@ -147,7 +202,7 @@ impl SceneDetector {
         };
         let before = side(at.saturating_sub(NEIGHBOURS).max(1)..at);
         let after = side(at + 1..(at + 1 + NEIGHBOURS).min(self.window.len()));
-        step > CUT_RATIO * before.max(after)
+        self.window[at].step / before.max(after).max(0.1)
     }
 
     /// The half-open range of a flash that begins or ends at `at`, if the
@@ -168,31 +223,70 @@ impl SceneDetector {
         None
     }
 
-    /// Looks for a gradual transition whose last mixed frame is before `at`.
-    fn gradual_ending_at(&mut self, at: usize, frame: u64) {
-        let previous = self.map.boundaries.last().map_or(0, |b| b.frame);
-        for span in GRADUAL_SPANS {
-            let Some(start) = at.checked_sub(span) else { break };
-            let from = frame - span as u64;
-            if from < previous {
-                break;
+    /// Adds the stretch of blends that ends before `at`, if there is one.
+    fn grow_gradual(&mut self, at: usize, frame: u64) {
+        let boundary = self.map.boundaries.last().map_or(0, |b| b.frame);
+        let flash = self.map.flashes.last().map_or(0, |f| f.1);
+        let earliest = boundary.max(flash);
+        let stretch = GRADUAL_SPANS
+            .into_iter()
+            .filter(|&span| span <= at && frame - span as u64 >= earliest)
+            .find_map(|span| self.mixed_between(at - span, at));
+        let Some((first, last)) = stretch else { return };
+        let absolute = |i: usize| frame - (at - i) as u64;
+        let (from, to) = (absolute(first), absolute(last) + 1);
+        let thumb = |i: usize| self.window[i].thumb.clone();
+        let (before, after) = (thumb(first - 1), thumb(last + 1));
+        let plain = (first - 1..=last + 1).any(|i| self.window[i].thumb.contrast() < PLAIN_CONTRAST);
+        match &mut self.gradual {
+            Some(g) if from <= g.to + g.gap() => {
+                if from < g.from {
+                    (g.from, g.first) = (from, before);
+                }
+                if to > g.to {
+                    (g.to, g.last) = (to, after);
+                }
+                g.plain |= plain;
             }
-            let (a, b) = (&self.window[start].thumb, &self.window[at].thumb);
-            let ends = a.difference(b);
-            if ends < GRADUAL_DIFFERENCE {
-                continue;
+            _ => {
+                self.end_gradual();
+                self.gradual = Some(Gradual { from, to, first: before, last: after, plain });
             }
-            let mut last_share = 0.0;
-            let blends = (start + 1..at).all(|i| {
-                let (residual, share) = self.window[i].thumb.blend_residual(a, b);
-                let forward = share >= last_share - 0.08;
-                last_share = share;
-                residual < BLEND_RESIDUAL * ends && forward
-            });
-            if blends {
-                self.map.boundaries.push(Boundary { kind: TransitionKind::Dissolve, frame, from: from + 1 });
-                return;
+        }
+    }
+
+    /// If the frames between two positions lie on the way from one to the other,
+    /// in order and without a jump: the first and the last that is mixed.
+    fn mixed_between(&self, first: usize, last: usize) -> Option<(usize, usize)> {
+        let (a, b) = (&self.window[first].thumb, &self.window[last].thumb);
+        let ends = a.difference(b);
+        if ends < GRADUAL_DIFFERENCE {
+            return None;
+        }
+        let mut reached = 0.0;
+        let mut mixed: Option<(usize, usize)> = None;
+        for i in first + 1..last {
+            let (residual, share) = self.window[i].thumb.blend_residual(a, b);
+            let step = share - reached;
+            if residual > BLEND_RESIDUAL * ends || !(-0.08..=GRADUAL_STEP).contains(&step) {
+                return None;
             }
+            reached = share;
+            if (PURE_SHARE..=1.0 - PURE_SHARE).contains(&share) {
+                mixed = Some((mixed.map_or(i, |m| m.0), i));
+            }
+        }
+        if 1.0 - reached > GRADUAL_STEP { None } else { mixed }
+    }
+
+    fn end_gradual(&mut self) {
+        let Some(Gradual { from, to, first, last, plain }) = self.gradual.take() else { return };
+        // What begins with the video is its fade-in, not a change of scene.
+        let begun = self.map.boundaries.last().map_or(from > GRADUAL_GAP, |b| from > b.frame);
+        let changed = first.correlation(&last) < SAME_CORRELATION;
+        if begun && changed && GRADUAL_FRAMES.contains(&(to - from)) {
+            let kind = if plain { TransitionKind::Fade } else { TransitionKind::Dissolve };
+            self.map.boundaries.push(Boundary { kind, frame: to, from });
         }
     }
 }

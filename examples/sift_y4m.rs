@@ -1,0 +1,70 @@
+//! Scenes and chosen frames of a raw video, without faces:
+//!
+//! ```sh
+//! ffmpeg -v error -i video.mp4 -pix_fmt yuv420p -f yuv4mpegpipe - | cargo run --example sift_y4m -- 500
+//! ```
+//!
+//! Prints one JSON object: `cuts` (first frames of scenes), `gradual` (half-open
+//! frame ranges), `frames` (chosen frames). The argument is the budget.
+
+use framesift::faces::pack::PackSpec;
+use framesift::frame::FrameLayout;
+use framesift::manifest::{Options, Video};
+use framesift::pipeline::Session;
+use framesift::sampling::scenes::TransitionKind;
+use framesift::sampling::selection::FacesMode;
+use std::error::Error;
+use std::io::{BufRead, BufReader, Read, stdin};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let budget = std::env::args().nth(1).map_or(Ok(500), |a| a.parse())?;
+    let options = Options { budget, faces: FacesMode::Ignore, ..Options::default() };
+    let mut input = BufReader::new(stdin().lock());
+    let mut header = String::new();
+    input.read_line(&mut header)?;
+    let field = |tag: char| header.split_whitespace().skip(1).find_map(|f| f.strip_prefix(tag)).ok_or("not YUV4MPEG2");
+    let (width, height): (usize, usize) = (field('W')?.parse()?, field('H')?.parse()?);
+    let (num, den) = field('F')?.split_once(':').ok_or("no frame rate")?;
+    let frame_s = den.parse::<f64>()? / num.parse::<f64>()?;
+
+    let layout = FrameLayout::i420(width, height);
+    // The length is not known beforehand; a short one means many candidates.
+    let mut session = Session::new(&options, 0.0);
+    let mut marker = Vec::new();
+    loop {
+        marker.clear();
+        if input.read_until(b'\n', &mut marker)? == 0 {
+            break;
+        }
+        let mut data = vec![0; FrameLayout::i420_len(width, height)];
+        input.read_exact(&mut data)?;
+        session.push(session.frames() as f64 * frame_s, frame_s, &layout, &mut data)?;
+    }
+    session.finish();
+
+    let pack = PackSpec::parse(include_str!("../models/pack.toml"))?;
+    let video = Video {
+        name: "stdin".into(),
+        duration_s: session.frames() as f64 * frame_s,
+        width: width as u32,
+        height: height as u32,
+        rotation_deg: 0,
+        codec: "rawvideo".into(),
+        frames_expected: session.frames(),
+        frames_decoded: session.frames(),
+        frames_missing: 0,
+        notes: vec![],
+    };
+    let manifest = session.manifest(&options, &pack, video, "native", Default::default());
+    let cut = |t| matches!(t, TransitionKind::Cut);
+    println!(
+        "{}",
+        serde_json::json!({
+            "cuts": manifest.scenes.iter().filter(|s| cut(s.transition)).map(|s| s.start_frame).collect::<Vec<_>>(),
+            "gradual": manifest.scenes.iter()
+                .filter_map(|s| Some([s.transition_start_frame?, s.transition_end_frame?])).collect::<Vec<_>>(),
+            "frames": manifest.frames.iter().map(|f| f.index).collect::<Vec<_>>(),
+        })
+    );
+    Ok(())
+}
