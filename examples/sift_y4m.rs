@@ -63,6 +63,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "cuts": manifest.scenes.iter().filter(|s| cut(s.transition)).map(|s| s.start_frame).collect::<Vec<_>>(),
             "gradual": manifest.scenes.iter()
                 .filter_map(|s| Some([s.transition_start_frame?, s.transition_end_frame?])).collect::<Vec<_>>(),
+            "candidates": manifest.frames.len() + manifest.rejected.len(),
             "frames": manifest.frames.iter().map(|f| f.index).collect::<Vec<_>>(),
         })
     );

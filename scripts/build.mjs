@@ -21,24 +21,30 @@ async function buildWasm() {
   const { parse } = await import('smol-toml');
   const config = parse(readFileSync(join(ROOT, 'wasm-pack.toml'), 'utf8'));
   const bindgen = join(ensureWasmBindgen(), 'wasm-bindgen');
+  // Cargo would build again at every switch of features; the sources' hash tells whether it must.
+  const rust = [output('rustc', ['-vV']) ?? '', ...contents('src', 'Cargo.toml', 'Cargo.lock', '.cargo')];
   for (const variant of config.variant) {
     const features = variant.features.length > 0 ? ['--features', variant.features.join(',')] : [];
-    run('cargo', ['build', '--locked', '--release', '--lib', '--target', 'wasm32-unknown-unknown', ...features]);
     const out = join(ROOT, 'www', 'wasm', variant.name);
     mkdirSync(out, { recursive: true });
-    unlessUnchanged(join(out, '.stamp'), join(out, 'framesift.js'), [readFileSync(WASM), JSON.stringify(config)], () => {
+    unlessUnchanged(join(out, '.stamp'), join(out, 'framesift.js'), [...rust, JSON.stringify(config)], () => {
+      run('cargo', ['build', '--locked', '--release', '--lib', '--target', 'wasm32-unknown-unknown', ...features]);
       run(bindgen, ['--target', 'web', ...config['wasm-bindgen'].args, '--out-dir', out, WASM]);
     });
   }
 }
 
+/** The bytes of all files below some paths that belong to the project. */
+function contents(...paths) {
+  const files = output('git', ['ls-files', '--cached', '--others', '--exclude-standard', ...paths]);
+  if (files === null) return [String(Math.random())]; // Not a checkout: build every time.
+  return files.split('\n').flatMap((f) => (existsSync(join(ROOT, f)) ? [f, readFileSync(join(ROOT, f))] : []));
+}
+
 /** Everything that goes into the page. */
-function sources() {
-  const files = output('git', ['ls-files', '--cached', '--others', '--exclude-standard', 'www', 'models']);
-  const listed = files === null ? [] : files.split('\n').filter((f) => existsSync(join(ROOT, f)));
-  const configs = ['package-lock.json', 'vite.config.mjs', 'tsconfig.json'];
-  const stamps = ['www/wasm/relaxed-simd/.stamp', 'www/wasm/simd128/.stamp'];
-  return [...listed, ...configs, ...stamps].map((f) => readFileSync(join(ROOT, f)));
+function pageSources() {
+  const stamps = ['relaxed-simd', 'simd128'].map((variant) => readFileSync(join(ROOT, 'www', 'wasm', variant, '.stamp')));
+  return [...contents('www', 'models', 'package-lock.json', 'vite.config.mjs', 'tsconfig.json'), ...stamps];
 }
 
 export async function build() {
@@ -47,7 +53,7 @@ export async function build() {
   await buildWasm();
   mkdirSync(join(ROOT, '.cache'), { recursive: true });
   const stamp = join(ROOT, '.cache', 'dist.stamp');
-  unlessUnchanged(stamp, join(ROOT, 'dist', 'index.html'), sources(), () => {
+  unlessUnchanged(stamp, join(ROOT, 'dist', 'index.html'), pageSources(), () => {
     run(join(ROOT, 'node_modules', '.bin', 'tsc'), ['-p', 'tsconfig.json']);
     run(join(ROOT, 'node_modules', '.bin', 'vite'), ['build']);
   });

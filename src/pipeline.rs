@@ -18,7 +18,7 @@ use crate::sampling::{Candidate, Sampler};
 use std::collections::BTreeMap;
 
 /// Candidates per second of video: never more than this …
-const MOST_CANDIDATES_PER_S: f64 = 5.0;
+const MOST_CANDIDATES_PER_S: f64 = 8.0;
 /// … and about this many times the budget over the whole video, so that a long
 /// video with a small budget is not analysed in vain.
 const CANDIDATES_PER_BUDGET: f64 = 4.0;

@@ -66,11 +66,12 @@ impl Detector {
         let side = |v: usize| ((v as f32 * scale) as usize).max(1).next_multiple_of(32).min(long.next_multiple_of(32));
         let mut faces = self.look(picture, (side(w), side(h)), (w, h, scale), self.spec.min_score, (0, 0))?;
         if faces.is_empty() {
-            let half = (long / 2).next_multiple_of(32);
-            let scale = scale / 4.0;
-            let offset = |v: usize| (half - (v as f32 * scale) as usize) / 2;
+            // On the canvas of the second look, which is compiled for that anyway.
+            let side = self.spec.refine_px;
+            let scale = side as f32 / (2 * w.max(h)) as f32;
+            let offset = |v: usize| (side - (v as f32 * scale) as usize) / 2;
             let margin = (offset(w), offset(h));
-            faces = self.look(picture, (half, half), (w, h, scale), self.spec.min_score, margin)?;
+            faces = self.look(picture, (side, side), (w, h, scale), self.spec.min_score, margin)?;
         }
         for face in &mut faces {
             if feature_size(&face.landmarks) * scale > REFINE_ABOVE_PX

@@ -130,7 +130,7 @@ impl Features {
     pub fn measure(frame: &Frame<'_>) -> Result<Self> {
         let planes = frame.yuv_reduced(ANALYSIS_WIDTH)?;
         let thumb = Thumb::new(&planes)?;
-        Ok(Self { sharpness: laplacian_variance(&planes.y), phash: perceptual_hash(&planes.y)?, thumb })
+        Ok(Self { sharpness: laplacian_variance(&planes.y), phash: perceptual_hash(&planes.y), thumb })
     }
 }
 
@@ -177,12 +177,12 @@ static DCT: LazyLock<[[f32; HASH_INPUT]; HASH_SIDE]> = LazyLock::new(|| {
 /// perceptual image hash functions", 2010, with the constant term included.
 ///
 /// Equal pictures have equal hashes, unrelated ones differ in 32 bits on average.
-pub fn perceptual_hash(luma: &Plane) -> Result<u64> {
-    let small = luma.resized(HASH_INPUT, HASH_INPUT)?;
+pub fn perceptual_hash(luma: &Plane) -> u64 {
+    let small = area_average(luma);
     let mut rows = [[0f32; HASH_SIDE]; HASH_INPUT];
-    for (out, row) in rows.iter_mut().zip(small.data.chunks_exact(HASH_INPUT)) {
+    for (out, row) in rows.iter_mut().zip(&small) {
         for (out, cosines) in out.iter_mut().zip(DCT.iter()) {
-            *out = row.iter().zip(cosines).map(|(&v, c)| f32::from(v) * c).sum();
+            *out = row.iter().zip(cosines).map(|(v, c)| v * c).sum();
         }
     }
     let mut coefficients = [0f32; HASH_SIDE * HASH_SIDE];
@@ -194,7 +194,36 @@ pub fn perceptual_hash(luma: &Plane) -> Result<u64> {
     let mut sorted = coefficients;
     sorted.sort_by(f32::total_cmp);
     let median = (sorted[31] + sorted[32]) / 2.0;
-    Ok(coefficients.iter().enumerate().fold(0, |hash, (bit, &c)| hash | (u64::from(c > median) << bit)))
+    coefficients.iter().enumerate().fold(0, |hash, (bit, &c)| hash | (u64::from(c > median) << bit))
+}
+
+/// Mean luma of each cell of a 32 × 32 grid over the picture. Cells that end
+/// within a sample take their share of it, and the means are rounded: hashes
+/// then agree with those of other tools, whose resizing does the same.
+fn area_average(plane: &Plane) -> [[f32; HASH_INPUT]; HASH_INPUT] {
+    let mut columns = vec![[0f32; HASH_INPUT]; plane.height];
+    for (out, row) in columns.iter_mut().zip(plane.data.chunks_exact(plane.width)) {
+        for (cell, out) in out.iter_mut().enumerate() {
+            *out = covered(cell, plane.width).map(|(x, share)| share * f32::from(row[x])).sum();
+        }
+    }
+    std::array::from_fn(|cell| {
+        let mut out = [0f32; HASH_INPUT];
+        for (y, share) in covered(cell, plane.height) {
+            out.iter_mut().zip(&columns[y]).for_each(|(out, v)| *out += share * v);
+        }
+        out.map(f32::round)
+    })
+}
+
+/// The samples of `0..length` that a cell of 32 covers, with weights that sum to 1.
+fn covered(cell: usize, length: usize) -> impl Iterator<Item = (usize, f32)> {
+    let size = length as f32 / HASH_INPUT as f32;
+    let (start, end) = (cell as f32 * size, (cell + 1) as f32 * size);
+    (start as usize..(end.ceil() as usize).min(length)).map(move |x| {
+        let share = (end.min((x + 1) as f32) - start.max(x as f32)).max(0.0);
+        (x, share / size)
+    })
 }
 
 #[cfg(test)]

@@ -127,7 +127,7 @@ struct Gradual {
 
 impl Gradual {
     fn gap(&self) -> u64 {
-        if self.plain { PLAIN_GAP } else { GRADUAL_GAP }
+        if self.last.contrast() < PLAIN_CONTRAST { PLAIN_GAP } else { GRADUAL_GAP }
     }
 }
 

@@ -115,13 +115,17 @@ struct Choice<'a> {
     chosen: Vec<usize>,
 }
 
+/// What colours can add to a distance.
+const MOST_COLOR_BITS: f32 = 0.9;
+
 /// Distance of two pictures: differing hash bits, plus up to some bits for
 /// colours that the hash (luma only) cannot see.
 fn distance(a: &Item, b: &Item) -> f32 {
     let bits = (a.phash ^ b.phash).count_ones() as f32;
     let colors: u32 = a.colors.iter().zip(&b.colors).map(|(&a, &b)| u32::from(a.abs_diff(b))).sum();
-    // A mean difference of 8 levels per colour cell weighs like one hash bit.
-    bits + colors as f32 / (8.0 * a.colors.len() as f32)
+    // Colours only decide between equal hashes' worth of structure: distances of
+    // hashes are even, so less than two bits never lifts a pair over the next step.
+    bits + (colors as f32 / (8.0 * a.colors.len() as f32)).min(MOST_COLOR_BITS)
 }
 
 impl<'a> Choice<'a> {
@@ -159,8 +163,7 @@ impl<'a> Choice<'a> {
     }
 
     /// One frame for every scene, scenes with little choice first, so that the
-    /// others can choose around them. Each takes its best frame among those that
-    /// differ clearly from what is chosen, or else the one that differs most.
+    /// others can choose around them.
     fn cover_scenes(&mut self, threshold: f32) {
         let scenes = self.items.iter().map(|i| i.scene + 1).max().unwrap_or(0);
         let mut members = vec![vec![]; scenes];
@@ -173,7 +176,7 @@ impl<'a> Choice<'a> {
         }
         members.sort_by_key(|m| (m.len(), m[0]));
         for scene in &members {
-            if let Some(i) = self.best(scene, |nearest| nearest.min(threshold * 1.5)) {
+            if let Some(i) = self.representative(scene, threshold) {
                 self.add(i);
             }
         }
@@ -182,9 +185,20 @@ impl<'a> Choice<'a> {
             let Some(position) = self.chosen.iter().position(|i| scene.contains(i)) else { continue };
             self.chosen.swap_remove(position);
             self.recompute();
-            if let Some(i) = self.best(scene, |nearest| nearest.min(threshold * 1.5)) {
+            if let Some(i) = self.representative(scene, threshold) {
                 self.add(i);
             }
+        }
+    }
+
+    /// A scene's best frame among those that differ clearly from what is chosen,
+    /// or else the one that differs most.
+    fn representative(&self, scene: &[usize], threshold: f32) -> Option<usize> {
+        let distinct: Vec<usize> = scene.iter().copied().filter(|&i| self.nearest[i] > threshold).collect();
+        if distinct.is_empty() {
+            self.best(scene, |nearest| nearest)
+        } else {
+            self.best(&distinct, |nearest| nearest.min(threshold * 1.5))
         }
     }
 

@@ -22,8 +22,11 @@ pub struct RunOptions {
     pub max_length_s: f64,
 }
 
-/// Thumbnail difference of successive frames that ends a run of any length.
+/// Thumbnail difference of successive frames that ends a run of any length …
 const JUMP: f32 = 14.0;
+/// … if it also exceeds the step before this many times: a cut does, and so does
+/// the first frame of a fast movement, but not every frame of it.
+const JUMP_RATIO: f32 = 2.0;
 
 /// What a frame means for the current run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +49,8 @@ struct Run {
     start_s: f64,
     first: Features,
     previous: Features,
+    /// Thumbnail difference of the last two frames.
+    step: f32,
     best_sharpness: f32,
 }
 
@@ -60,7 +65,9 @@ impl Runs {
         let o = self.options;
         if let Some(run) = &mut self.run {
             let length_s = time_s - run.start_s;
-            let jump = run.previous.thumb.difference(&features.thumb) > JUMP;
+            let step = run.previous.thumb.difference(&features.thumb);
+            let jump = step > JUMP.max(JUMP_RATIO * run.step);
+            run.step = step;
             let alike = (run.first.phash ^ features.phash).count_ones() <= o.max_hash_bits
                 && run.first.thumb.difference(&features.thumb) <= o.max_difference;
             if !jump && length_s < o.max_length_s && (alike || length_s < o.min_length_s) {
@@ -72,10 +79,12 @@ impl Runs {
                 return Step::Better;
             }
         }
+        let step = self.run.as_ref().map_or(0.0, |run| run.step);
         self.run = Some(Run {
             start_s: time_s,
             first: features.clone(),
             previous: features.clone(),
+            step,
             best_sharpness: features.sharpness,
         });
         Step::NewRun

@@ -465,7 +465,7 @@ mod tests {
     }
 
     /// Random shapes and values, every kernel against the definition.
-    pub fn all_kernels_equal_the_definition(rounds: usize) {
+    fn all_kernels_equal_the_definition(rounds: usize) {
         let mut random = Random(1);
         for round in 0..rounds {
             let (groups, in_group, out_group) = match random.below(4) {
@@ -518,12 +518,14 @@ mod tests {
         }
     }
 
-    #[test]
+    #[cfg_attr(target_arch = "wasm32", wasm_bindgen_test::wasm_bindgen_test)]
+    #[cfg_attr(not(target_arch = "wasm32"), test)]
     fn kernels_equal_the_definition() {
         all_kernels_equal_the_definition(400);
     }
 
-    #[test]
+    #[cfg_attr(target_arch = "wasm32", wasm_bindgen_test::wasm_bindgen_test)]
+    #[cfg_attr(not(target_arch = "wasm32"), test)]
     fn extremes_do_not_saturate() {
         // 255 · ±127 over a deep sum: what 16-bit intermediate sums would clip.
         let depth = 512;

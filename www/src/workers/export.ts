@@ -33,6 +33,8 @@ export async function exportZip(
   const written: KeptFrame[] = [];
   const lost: KeptFrame[] = [];
   let final = manifest;
+  const frameCanvas = new Canvas();
+  const faceCanvas = new Canvas();
 
   async function* entries(): AsyncGenerator<Entry> {
     const lastModified = new Date();
@@ -42,11 +44,11 @@ export async function exportZip(
         return;
       }
       if (sample) {
-        const picture = draw(sample);
+        const picture = draw(sample, frameCanvas);
         sample.close();
         yield { name: frame.file, input: await encode(picture, FRAME_QUALITY), lastModified };
         for (const face of frame.faces) {
-          yield { name: face.crop, input: await encode(cropFace(picture, face.bbox), FACE_QUALITY), lastModified };
+          yield { name: face.crop, input: await encode(cropFace(picture, face.bbox, faceCanvas), FACE_QUALITY), lastModified };
         }
         written.push(frame);
       } else {
@@ -115,21 +117,36 @@ async function single(track: InputVideoTrack, time_s: number): Promise<VideoSamp
   return null;
 }
 
+/**
+ * One canvas for all frames and one for all faces: a canvas per picture would
+ * hold its pixels until the next garbage collection.
+ */
+class Canvas {
+  private readonly canvas = new OffscreenCanvas(1, 1);
+
+  /** The canvas at a new size, empty. */
+  sized(width: number, height: number): OffscreenCanvas {
+    this.canvas.width = width;
+    this.canvas.height = height;
+    return this.canvas;
+  }
+}
+
 /** The frame as it is to be shown: rotated, with square pixels. */
-function draw(sample: VideoSample): OffscreenCanvas {
-  const canvas = new OffscreenCanvas(sample.displayWidth, sample.displayHeight);
+function draw(sample: VideoSample, target: Canvas): OffscreenCanvas {
+  const canvas = target.sized(sample.displayWidth, sample.displayHeight);
   sample.draw(context(canvas), 0, 0, canvas.width, canvas.height);
   return canvas;
 }
 
 /** A square around the face, as far as the picture reaches. */
-function cropFace(picture: OffscreenCanvas, [x, y, w, h]: Box): OffscreenCanvas {
+function cropFace(picture: OffscreenCanvas, [x, y, w, h]: Box, target: Canvas): OffscreenCanvas {
   const side = Math.max(w, h) * FACE_MARGIN;
   const left = Math.max(0, Math.round(x + w / 2 - side / 2));
   const top = Math.max(0, Math.round(y + h / 2 - side / 2));
   const width = Math.max(1, Math.min(picture.width - left, Math.round(side)));
   const height = Math.max(1, Math.min(picture.height - top, Math.round(side)));
-  const canvas = new OffscreenCanvas(width, height);
+  const canvas = target.sized(width, height);
   context(canvas).drawImage(picture, left, top, width, height, 0, 0, width, height);
   return canvas;
 }

@@ -1,0 +1,158 @@
+//! The crate as a program uses it, on the machine itself.
+#![cfg(not(target_arch = "wasm32"))]
+
+mod parity;
+
+use framesift::faces::FaceAnalyzer;
+use framesift::faces::pack::{Pack, PackSpec};
+use framesift::frame::FrameLayout;
+use framesift::manifest::{Options, Video};
+use framesift::pipeline::Session;
+use framesift::sampling::scenes::TransitionKind;
+use framesift::sampling::selection::Reason;
+use std::path::{Path, PathBuf};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn embeddings_agree_with_onnxruntime() {
+    parity::embeddings_agree();
+}
+
+#[test]
+fn detections_agree_with_onnxruntime() {
+    parity::detections_agree();
+}
+
+#[test]
+fn a_damaged_pack_is_refused_by_name() {
+    let toml = std::fs::read_to_string(root().join("models/pack.toml")).unwrap();
+    let spec = PackSpec::parse(&toml).unwrap();
+    let error = Pack::new(spec, vec![1, 2, 3], vec![]).err().unwrap().to_string();
+    assert!(error.contains("centerface.int8.onnx") && error.contains("SHA-256"), "{error}");
+    let error = PackSpec::parse(&toml.replace("\"centerface\"", "\"other\"")).err().unwrap().to_string();
+    assert!(error.contains("other") && error.contains("centerface"), "{error}");
+}
+
+/// Photos of groups from an npm package that the page's tests need as well.
+fn photo(name: &str) -> PathBuf {
+    let path = root().join("node_modules/@vladmandic/face-api/demo").join(name);
+    assert!(path.exists(), "{} is missing: run npm ci first", path.display());
+    path
+}
+
+#[test]
+fn people_on_photos_are_found_and_told_apart() {
+    let mut analyzer = FaceAnalyzer::new(Pack::open(&root().join("models")).unwrap()).unwrap();
+    let picture = image::open(photo("sample6.jpg")).unwrap().to_rgb8();
+    let faces = analyzer.analyze(&picture).unwrap();
+    assert_eq!(faces.len(), 4);
+    let smaller = image::imageops::thumbnail(&picture, picture.width() * 2 / 3, picture.height() * 2 / 3);
+    let again = analyzer.analyze(&smaller).unwrap();
+    assert_eq!(again.len(), 4);
+    let cosine = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+    for face in &faces {
+        let mut cosines: Vec<f32> = again.iter().map(|other| cosine(&face.embedding, &other.embedding)).collect();
+        cosines.sort_by(|a, b| b.total_cmp(a));
+        assert!(cosines[0] > 0.8 && cosines[1] < 0.45, "one match and three strangers, got {cosines:?}");
+    }
+}
+
+/// A picture of smooth blobs that depends on `seed`, at `gain`.
+fn scene(seed: usize, shift: usize, gain: f32) -> Vec<u8> {
+    let (w, h) = (320, 180);
+    let mut data = vec![128u8; FrameLayout::i420_len(w, h)];
+    for y in 0..h {
+        for x in 0..w {
+            let (fx, fy) = ((x + shift) as f32 / 40.0, y as f32 / 30.0);
+            let s = seed as f32;
+            let v = 120.0 + 70.0 * (fx * (1.0 + 0.37 * s) + s).sin() * (fy * (1.3 + 0.21 * s)).cos();
+            data[y * w + x] = (v * gain + ((x * 31 + y * 17) % 9) as f32).clamp(0.0, 255.0) as u8;
+        }
+    }
+    data
+}
+
+/// Runs frames at 25 per second through a session, without faces.
+fn sift(frames: Vec<Vec<u8>>, options: &Options) -> framesift::manifest::Manifest {
+    let layout = FrameLayout::i420(320, 180);
+    let total = frames.len() as u64;
+    let mut session = Session::new(options, total as f64 / 25.0);
+    for (i, mut data) in frames.into_iter().enumerate() {
+        session.push(i as f64 / 25.0, 0.04, &layout, &mut data).unwrap();
+    }
+    session.finish();
+    let spec = PackSpec::parse(include_str!("../models/pack.toml")).unwrap();
+    let video = Video {
+        name: "made".into(),
+        duration_s: total as f64 / 25.0,
+        width: 320,
+        height: 180,
+        rotation_deg: 0,
+        codec: "raw".into(),
+        frames_expected: total,
+        frames_decoded: total,
+        frames_missing: 0,
+        notes: vec![],
+    };
+    session.manifest(options, &spec, video, "test", Default::default())
+}
+
+fn hold(seed: usize, frames: usize) -> Vec<Vec<u8>> {
+    (0..frames).map(|_| scene(seed, 0, 1.0)).collect()
+}
+
+#[test]
+fn cuts_are_found_and_flashes_are_not_cuts() {
+    let mut frames = hold(1, 30);
+    frames.extend((0..2).map(|_| scene(1, 0, 1.9)));
+    frames.extend(hold(1, 28));
+    frames.extend(hold(2, 40));
+    let manifest = sift(frames, &Options::default());
+    let starts: Vec<u64> = manifest.scenes.iter().map(|s| s.start_frame).collect();
+    assert_eq!(starts, [0, 60]);
+    assert_eq!(manifest.scenes[1].transition, TransitionKind::Cut);
+    assert_eq!(manifest.scenes[1].end_frame, 100);
+    assert!((manifest.scenes[1].end_s - 4.0).abs() < 1e-9);
+    // Still pictures: one frame for each scene, none of the flash.
+    assert_eq!(manifest.frames.len(), 2);
+    assert!(manifest.frames.iter().all(|f| !(30..32).contains(&f.index)));
+    assert!(manifest.rejected.iter().any(|r| (30..32).contains(&r.index) && r.reason == Reason::Transition));
+}
+
+#[test]
+fn a_dissolve_is_found_with_its_range_and_nothing_is_kept_of_it() {
+    let mut frames = hold(1, 40);
+    let (a, b) = (scene(1, 0, 1.0), scene(3, 0, 1.0));
+    frames.extend((1..=15).map(|i| {
+        let share = i as f32 / 16.0;
+        a.iter().zip(&b).map(|(&a, &b)| (f32::from(a) * (1.0 - share) + f32::from(b) * share).round() as u8).collect()
+    }));
+    frames.extend(hold(3, 40));
+    let manifest = sift(frames, &Options::default());
+    assert_eq!(manifest.scenes.len(), 2);
+    let scene = &manifest.scenes[1];
+    assert_eq!(scene.transition, TransitionKind::Dissolve);
+    let range = [scene.transition_start_frame.unwrap(), scene.transition_end_frame.unwrap()];
+    assert!(range[0].abs_diff(40) <= 2 && range[1].abs_diff(55) <= 2, "{range:?}");
+    assert!(manifest.frames.iter().all(|f| f.index < range[0] || f.index >= range[1]));
+}
+
+#[test]
+fn the_budget_is_kept_and_another_budget_needs_no_other_scan() {
+    let frames: Vec<Vec<u8>> = (0..12).flat_map(|s| hold(s, 10)).collect();
+    let all = sift(frames.clone(), &Options::default());
+    assert_eq!(all.scenes.len(), 12);
+    assert_eq!(all.frames.len(), 12);
+    let few = sift(frames, &Options { budget: 5, ..Options::default() });
+    assert_eq!(few.frames.len(), 5);
+}
+
+#[test]
+fn the_result_depends_on_the_input_alone() {
+    let frames: Vec<Vec<u8>> = (0..90).map(|i| scene(i / 30, i * 3, 1.0)).collect();
+    let json = |m: framesift::manifest::Manifest| serde_json::to_string(&m).unwrap();
+    assert_eq!(json(sift(frames.clone(), &Options::default())), json(sift(frames, &Options::default())));
+}

@@ -1,0 +1,78 @@
+//! The JavaScript border, in a page of headless Chromium.
+#![cfg(target_arch = "wasm32")]
+
+use framesift::browser::{Analyzer, Scan, device};
+use framesift::frame::FrameLayout;
+use serde::Serialize;
+use wasm_bindgen::JsValue;
+use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+
+wasm_bindgen_test_configure!(run_in_browser);
+
+const PACK: &str = include_str!("../models/pack.toml");
+
+fn js(value: &impl Serialize) -> JsValue {
+    value.serialize(&serde_wasm_bindgen::Serializer::json_compatible()).unwrap()
+}
+
+fn get(object: &JsValue, key: &str) -> JsValue {
+    js_sys::Reflect::get(object, &key.into()).unwrap()
+}
+
+/// Writes a frame where JavaScript would: into the reserved place.
+fn write(scan: &mut Scan, index: usize, layout: &JsValue, luma: impl Fn(usize, usize) -> u8) {
+    let bytes = FrameLayout::i420_len(160, 96);
+    let place = scan.reserve(bytes) as usize as u32;
+    let mut frame = vec![128u8; bytes];
+    for y in 0..96 {
+        for x in 0..160 {
+            frame[y * 160 + x] = luma(x, y);
+        }
+    }
+    let memory: js_sys::WebAssembly::Memory = wasm_bindgen::memory().into();
+    js_sys::Uint8Array::new_with_byte_offset_and_length(&memory.buffer(), place, bytes as u32).copy_from(&frame);
+    scan.commit(index as f64 / 25.0, 0.04, layout.clone()).ok().unwrap();
+}
+
+#[wasm_bindgen_test]
+fn a_scan_from_frames_to_manifest() {
+    let options = js(&serde_json::json!({ "budget": 10 }));
+    let mut scan = Scan::new(options.clone(), 4.0, PACK).ok().unwrap();
+    let layout = js(&FrameLayout::i420(160, 96));
+    for i in 0..50 {
+        write(&mut scan, i, &layout, |x, y| if i < 25 { (x * 255 / 160) as u8 } else { (y * 255 / 96) as u8 });
+    }
+    assert_eq!(scan.batch_frames(), 50);
+    assert_eq!(scan.batch_bytes(), 50 * FrameLayout::i420_len(160, 96));
+    assert_eq!(scan.process_batch().ok().unwrap(), 1);
+    assert_eq!(scan.finish().ok().unwrap(), 2);
+    for _ in 0..2 {
+        let candidate = scan.candidate().ok().unwrap();
+        let pixels = scan.take_pixels().unwrap();
+        assert_eq!(pixels.length() as usize, FrameLayout::i420_len(160, 96));
+        let index = get(&candidate, "index").as_f64().unwrap() as u32;
+        scan.set_faces(index, js_sys::Array::new().into()).ok().unwrap();
+    }
+    assert!(scan.candidate().ok().unwrap().is_undefined());
+
+    let video = js(&serde_json::json!({
+        "name": "made", "duration_s": 2.0, "width": 160, "height": 96, "rotation_deg": 0, "codec": "raw",
+        "frames_expected": 50, "frames_decoded": 50, "frames_missing": 0
+    }));
+    let manifest = scan.manifest(options, video, js(&serde_json::json!({ "scan": 1.5 }))).ok().unwrap();
+    let length = |key: &str| js_sys::Array::from(&get(&manifest, key)).length();
+    assert_eq!((length("scenes"), length("frames")), (2, 2));
+    assert_eq!(get(&manifest, "device").as_string().unwrap(), device());
+}
+
+#[wasm_bindgen_test]
+fn mistakes_become_errors_not_panics() {
+    let mut scan = Scan::new(js(&serde_json::json!({})), 1.0, PACK).ok().unwrap();
+    assert!(scan.commit(0.0, 0.04, js(&FrameLayout::i420(160, 96))).is_err(), "commit without reserve");
+    scan.reserve(10);
+    scan.commit(0.0, 0.04, js(&FrameLayout::i420(160, 96))).ok().unwrap();
+    assert!(scan.process_batch().is_err(), "ten bytes are not a frame");
+    assert!(scan.set_faces(7, js_sys::Array::new().into()).is_err(), "not a candidate");
+    assert!(Scan::new(js(&serde_json::json!({ "budget": "many" })), 1.0, PACK).is_err());
+    assert!(Analyzer::new(PACK, vec![0; 8], vec![0; 8]).is_err(), "damaged models");
+}
