@@ -1,13 +1,13 @@
 // `npm run extract -- VIDEO --out DIR`: the built page in headless Chromium does
 // the work; what its ZIP holds is written to DIR.
-import { createWriteStream, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
-import { pipeline } from 'node:stream/promises';
+import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { build } from './build.mjs';
 import { PageFailure, launch, openPage, setOptions, waitForState, watchRendererMemory } from './lib/browser.mjs';
 import { SetupError, ensurePrograms } from './lib/tools.mjs';
+import { unpackZip } from './lib/zip.mjs';
 
 const USAGE = `Usage: npm run extract -- VIDEO --out DIR [options]
 
@@ -80,17 +80,6 @@ function readArguments() {
   };
 }
 
-/** Unpacks into `folder`, one entry after the other. */
-async function unpack(zip, folder) {
-  const { openPromise } = await import('yauzl');
-  const archive = await openPromise(zip, { lazyEntries: true });
-  for await (const entry of archive.eachEntry()) {
-    const target = join(folder, entry.fileName);
-    mkdirSync(dirname(target), { recursive: true });
-    await pipeline(await archive.openReadStreamPromise(entry), createWriteStream(target));
-  }
-}
-
 /** Prints the page's progress line in place on a terminal, not at all elsewhere. */
 function showProgress(page) {
   if (!process.stderr.isTTY) return () => {};
@@ -134,7 +123,7 @@ async function extract({ video, out, json, options }) {
     const peak = memory.stop();
     const requests = requestCount() - before;
     mkdirSync(out, { recursive: true });
-    await unpack(zip, out);
+    await unpackZip(zip, out);
     if (errors.length > 0) throw new PageFailure(`The page reported errors: ${errors.join('; ')}`);
     return { peak, wasmMemory, requests };
   } finally {

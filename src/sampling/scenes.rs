@@ -91,6 +91,11 @@ const GRADUAL_GAP: u64 = 8;
 const PLAIN_GAP: u64 = 48;
 /// A transition has at least and at most this many mixed frames.
 const GRADUAL_FRAMES: std::ops::RangeInclusive<u64> = 4..=96;
+/// A gradual transition changes the picture this many times as fast as the
+/// calmer of its two sides.
+const GRADUAL_RATIO: f32 = 1.5;
+/// Frames of the shortest scene that a gradual transition can lead to.
+const SHORTEST_SCENE: u64 = 5;
 /// Below this contrast a picture is black, white or plain.
 const PLAIN_CONTRAST: f32 = 6.0;
 
@@ -168,6 +173,8 @@ impl SceneDetector {
             if let Some(range) = self.flash_around(at) {
                 self.map.flashes.push(range);
             } else if self.is_cut(at) {
+                // What ends right before a cut leads to no scene: it was movement.
+                self.gradual.take_if(|g| g.to + SHORTEST_SCENE > frame);
                 self.end_gradual();
                 self.map.boundaries.push(Boundary { kind: TransitionKind::Cut, frame, from: frame });
                 return;
@@ -279,12 +286,29 @@ impl SceneDetector {
         if 1.0 - reached > GRADUAL_STEP { None } else { mixed }
     }
 
+    /// Whether the frames of a range change faster than those before or those
+    /// after it: a pan can look like a slow blend, but it has no calm ends. Frames
+    /// that are held no longer do not count.
+    fn stands_out(&self, from: u64, to: u64) -> bool {
+        let first = self.next - self.window.len() as u64;
+        let median_step = |from: u64, to: u64| {
+            let held = from.max(first + 1)..to.min(self.next);
+            let mut steps: Vec<f32> = held.map(|frame| self.window[(frame - first) as usize].step).collect();
+            steps.sort_by(f32::total_cmp);
+            steps.get(steps.len() / 2).copied().unwrap_or(0.0)
+        };
+        let scene = self.map.boundaries.last().map_or(0, |b| b.frame);
+        let before = median_step(from.saturating_sub(NEIGHBOURS as u64).max(scene + 1), from);
+        let after = median_step(to + 1, to + 1 + NEIGHBOURS as u64);
+        median_step(from, to + 1) > GRADUAL_RATIO * before.min(after)
+    }
+
     fn end_gradual(&mut self) {
         let Some(Gradual { from, to, first, last, plain }) = self.gradual.take() else { return };
         // What begins with the video is its fade-in, not a change of scene.
         let begun = self.map.boundaries.last().map_or(from > GRADUAL_GAP, |b| from > b.frame);
         let changed = first.correlation(&last) < SAME_CORRELATION;
-        if begun && changed && GRADUAL_FRAMES.contains(&(to - from)) {
+        if begun && changed && self.stands_out(from, to) && GRADUAL_FRAMES.contains(&(to - from)) {
             let kind = if plain { TransitionKind::Fade } else { TransitionKind::Dissolve };
             self.map.boundaries.push(Boundary { kind, frame: to, from });
         }

@@ -71,7 +71,7 @@ function sceneText(scene: Scene): string {
 
 export interface Gallery {
   element: HTMLElement;
-  showScene(scene: number): void;
+  showScene: (scene: number) => void;
   /** Frees the pictures' addresses. */
   dispose(): void;
 }

@@ -56,7 +56,7 @@ class Job {
     this.cancelRequested = true;
   }
 
-  async run(request: ToJob): Promise<void> {
+  async run(request: Exclude<ToJob, { type: 'init' | 'cancel' }>): Promise<void> {
     this.cancelRequested = false;
     switch (request.type) {
       case 'open':
@@ -121,7 +121,7 @@ class Job {
     this.scan = scan;
     const reserve = (bytes: number) => {
       const pointer = scan.reserve(bytes);
-      return new Uint8Array(this.loaded.memory.buffer as ArrayBuffer, pointer, bytes);
+      return new Uint8Array(this.loaded.memory.buffer, pointer, bytes);
     };
     const notes: string[] = [];
     let errors = 0;

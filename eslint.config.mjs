@@ -1,0 +1,22 @@
+import js from '@eslint/js';
+import ts from 'typescript-eslint';
+
+const node = { console: 'readonly', process: 'readonly', URL: 'readonly', Buffer: 'readonly', setInterval: 'readonly', clearInterval: 'readonly' };
+const page = { document: 'readonly', window: 'readonly', MutationObserver: 'readonly', Image: 'readonly', fetch: 'readonly', crossOriginIsolated: 'readonly' };
+
+export default ts.config(
+  { ignores: ['dist', 'target', 'www/wasm', 'node_modules', '.cache'] },
+  js.configs.recommended,
+  {
+    files: ['www/src/**/*.ts'],
+    extends: [...ts.configs.recommendedTypeChecked],
+    languageOptions: { parserOptions: { projectService: true } },
+    rules: {
+      '@typescript-eslint/consistent-type-imports': 'error',
+      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
+      '@typescript-eslint/no-misused-promises': ['error', { checksVoidReturn: false }],
+    },
+  },
+  { files: ['**/*.mjs'], languageOptions: { globals: { ...node, ...page } } },
+);

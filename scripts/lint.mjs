@@ -1,0 +1,17 @@
+// `npm run lint`: ESLint, TypeScript, Clippy natively and for wasm; warnings are errors.
+import { join } from 'node:path';
+import { build } from './build.mjs';
+import { ROOT, main, run } from './lib/tools.mjs';
+
+const CLIPPY = ['clippy', '--locked', '--all-targets'];
+
+await main(async () => {
+  run(join(ROOT, 'node_modules', '.bin', 'eslint'), ['.', '--max-warnings', '0']);
+  run('cargo', [...CLIPPY, '--', '-D', 'warnings']);
+  for (const features of [[], ['--features', 'relaxed-simd']]) {
+    run('cargo', [...CLIPPY, '--release', '--target', 'wasm32-unknown-unknown', ...features, '--', '-D', 'warnings']);
+  }
+  // The page's types include those that wasm-bindgen generates.
+  await build();
+  run(join(ROOT, 'node_modules', '.bin', 'tsc'), ['-p', 'tsconfig.json']);
+});

@@ -1,0 +1,47 @@
+// `npm test`: sets up what is missing and runs everything.
+//   npm test                 all
+//   npm test -- page         only the page's tests (or: native, wasm)
+import { existsSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { build } from './build.mjs';
+import { ROOT, ensureNpmPackages, ensurePrograms, ensureRust, ensureWasmBindgen, main, onPath, run } from './lib/tools.mjs';
+
+const WASM_TESTS = ['--lib', '--test', 'wasm_page', '--test', 'wasm_worker'];
+
+function testNative() {
+  run('cargo', ['test', '--locked', '--all-targets']);
+  run('cargo', ['test', '--locked', '--doc']);
+}
+
+/** Both variants run the kernels' tests; the rest does not depend on the variant. */
+function testWasm() {
+  const env = {
+    PATH: [ensureWasmBindgen(), process.env.PATH].join(delimiter),
+    CHROMEDRIVER: onPath('chromedriver'),
+    WASM_BINDGEN_USE_BROWSER: '1',
+    WASM_BINDGEN_TEST_TIMEOUT: '300',
+    WASM_BINDGEN_TEST_DRIVER_TIMEOUT: '60',
+  };
+  const cargo = ['test', '--locked', '--release', '--target', 'wasm32-unknown-unknown'];
+  run('cargo', [...cargo, '--features', 'relaxed-simd', ...WASM_TESTS], { env });
+  run('cargo', [...cargo, '--lib'], { env });
+}
+
+async function testPage() {
+  await build();
+  const files = ['tests/page/page.test.mjs'];
+  if (existsSync(join(ROOT, '..', 'shared', 'media'))) files.push('tests/page/clips.test.mjs');
+  run(process.execPath, ['--test', '--test-concurrency=1', ...files]);
+}
+
+const PARTS = { native: testNative, wasm: testWasm, page: testPage };
+
+await main(async () => {
+  ensureNpmPackages();
+  ensureRust();
+  ensurePrograms('chromium', 'chromedriver', 'ffmpeg', 'ffprobe');
+  const wanted = process.argv.slice(2);
+  const unknown = wanted.filter((name) => !(name in PARTS));
+  if (unknown.length > 0) throw new Error(`unknown part ${unknown.join(', ')}; there are: ${Object.keys(PARTS).join(', ')}`);
+  for (const name of wanted.length > 0 ? wanted : Object.keys(PARTS)) await PARTS[name]();
+});

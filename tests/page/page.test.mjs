@@ -1,0 +1,239 @@
+// The built page in headless Chromium on real videos, end to end.
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { PageFailure, launch, openPage, setOptions, waitForState } from '../../scripts/lib/browser.mjs';
+import { readZip } from '../../scripts/lib/zip.mjs';
+import { SHOT_FRAMES, media, times } from './media.mjs';
+
+let browser;
+let folder;
+
+before(async () => {
+  browser = await launch();
+  folder = mkdtempSync(join(tmpdir(), 'framesift-test-'));
+});
+
+after(async () => {
+  await browser?.close();
+  if (folder) rmSync(folder, { recursive: true, force: true });
+});
+
+/** Opens the page for one test and closes it whatever happens. */
+function pageTest(name, run) {
+  test(name, { timeout: 300_000 }, async () => {
+    const opened = await openPage(browser);
+    try {
+      await run(opened);
+      assert.deepEqual(opened.errors, [], 'the page reported errors');
+    } finally {
+      await opened.close();
+    }
+  });
+}
+
+async function choose(page, file) {
+  await page.locator('#file').setInputFiles(file);
+  await waitForState(page, 'ready');
+}
+
+async function scan(page, file, options) {
+  await choose(page, file);
+  await setOptions(page, options);
+  await page.locator('#start').click();
+  await waitForState(page, 'done');
+}
+
+/** Presses Download and returns what the ZIP holds: Map of name to bytes. */
+async function download(page) {
+  const started = page.waitForEvent('download');
+  await page.locator('#download').click();
+  const file = join(folder, `${Math.random()}.zip`);
+  await (await started).saveAs(file);
+  await waitForState(page, 'done');
+  const entries = await readZip(file);
+  return { entries, manifest: JSON.parse(entries.get('manifest.json').toString('utf8')) };
+}
+
+function near(a, b, tolerance, what) {
+  assert.ok(Math.abs(a - b) <= tolerance, `${what}: ${a}, expected ${b} ± ${tolerance}`);
+}
+
+/** Every frame decoded, and each kept one at its own presentation time. */
+function checkFrames(manifest, file) {
+  const expected = times(file);
+  const { frames_expected, frames_decoded, frames_missing, notes } = manifest.video;
+  assert.deepEqual({ frames_expected, frames_decoded, frames_missing, notes }, {
+    frames_expected: expected.length,
+    frames_decoded: expected.length,
+    frames_missing: 0,
+    notes: [],
+  });
+  assert.ok(manifest.frames.length > 0);
+  for (const frame of [...manifest.frames, ...manifest.rejected]) {
+    near(frame.time_s, expected[frame.index], 0.0011, `time of frame ${frame.index}`);
+  }
+}
+
+pageTest('a video with B-frames becomes a set of stills of the right people', async ({ page }) => {
+  const file = media('people.mp4');
+  await scan(page, file);
+  const { entries, manifest } = await download(page);
+  checkFrames(manifest, file);
+
+  assert.deepEqual(manifest.scenes.map((s) => s.start_frame), SHOT_FRAMES.slice(0, -1));
+  assert.equal(manifest.scenes.at(-1).end_frame, SHOT_FRAMES.at(-1));
+  for (const { index } of manifest.scenes) {
+    assert.ok(manifest.frames.some((f) => f.scene === index), `scene ${index} has a frame`);
+  }
+
+  // Four women in the first photo, four in the second, three in the third; the last
+  // two shots show the first two photos again. Crops may cut the outer ones off.
+  const people = (scene) =>
+    new Set(manifest.frames.filter((f) => f.scene === scene).flatMap((f) => f.faces).map((f) => f.person));
+  const shared = (a, b) => [...people(a)].filter((p) => people(b).has(p)).length;
+  for (const scene of [0, 1, 2, 3, 4]) assert.ok(people(scene).size >= 2, `scene ${scene} shows people`);
+  assert.ok(shared(0, 3) >= 2, 'the first group is recognised when it comes back');
+  assert.ok(shared(1, 4) >= 2, 'the second group is recognised when it comes back');
+  for (const [a, b] of [[0, 1], [0, 2], [1, 2]]) assert.equal(shared(a, b), 0, `scenes ${a} and ${b} show strangers`);
+
+  for (const frame of manifest.frames) {
+    const jpeg = entries.get(frame.file);
+    assert.ok(jpeg?.subarray(0, 3).equals(Buffer.from([0xff, 0xd8, 0xff])), `${frame.file} is a JPEG`);
+    for (const face of frame.faces) {
+      assert.ok(entries.get(face.crop)?.length > 500, `${face.crop} is there`);
+      assert.equal(face.embedding, undefined, 'no biometric data unless asked for');
+    }
+  }
+  assert.equal(entries.size, 1 + manifest.frames.length + manifest.frames.flatMap((f) => f.faces).length);
+});
+
+for (const name of ['vfr.mp4', 'fragmented.mp4', 'people.ts', 'people.mkv', 'vp9.webm']) {
+  pageTest(`every frame of ${name} is decoded, at its own time`, async ({ page }) => {
+    await scan(page, media(name), { faces: 'ignore', budget: 20 });
+    const { manifest } = await download(page);
+    checkFrames(manifest, media(name));
+  });
+}
+
+pageTest('a rotated video is turned upright before faces are looked for', async ({ page }) => {
+  await scan(page, media('rotated.mp4'), { budget: 8 });
+  const { manifest } = await download(page);
+  assert.deepEqual([manifest.video.width, manifest.video.height], [360, 640]);
+  assert.ok([90, 270].includes(manifest.video.rotation_deg));
+  for (const { faces } of manifest.frames) {
+    for (const { bbox: [x, y, w, h] } of faces) {
+      assert.ok(x >= -1 && y >= -1 && x + w <= 361 && y + h <= 641, 'boxes lie within the upright picture');
+    }
+  }
+});
+
+pageTest('another budget chooses again without decoding; all options reach the result', async ({ page }) => {
+  await scan(page, media('people.mp4'), { batch: 7, workers: 1 });
+  const kept = () => page.locator('.gallery li').count();
+  const before = await kept();
+  assert.ok(before > 5);
+  let decodedAgain = false;
+  await page.exposeFunction('sawRunning', () => (decodedAgain = true));
+  await page.evaluate(() => {
+    new MutationObserver(() => document.body.dataset.state === 'running' && window.sawRunning()).observe(document.body, { attributes: true });
+  });
+  await page.locator('#option-budget').fill('5');
+  await page.locator('#option-budget').press('Enter');
+  await page.locator('#option-budget').blur();
+  await page.waitForFunction(() => document.querySelectorAll('.gallery li').length === 5);
+  await page.locator('#option-embeddings').check();
+  const { manifest } = await download(page);
+  assert.equal(decodedAgain, false);
+  assert.equal(manifest.frames.length, 5);
+  assert.deepEqual([manifest.options.budget, manifest.options.batch, manifest.options.workers], [5, 7, 1]);
+  assert.equal(manifest.frames.flatMap((f) => f.faces)[0].embedding.length, 192);
+});
+
+pageTest('a job can be cancelled, and the next one works', async ({ page }) => {
+  await choose(page, media('long.mp4'));
+  await page.locator('#start').click();
+  await page.locator('.strip img').first().waitFor({ state: 'attached', timeout: 60_000 });
+  await page.locator('#cancel').click();
+  await waitForState(page, 'ready');
+  await scan(page, media('vp9.webm'), { faces: 'ignore' });
+  assert.match(await page.locator('#decoded').innerText(), /All 50 frames decoded/);
+});
+
+pageTest('nothing leaves the page, and it works without its server', async ({ page, context, server, requestCount }) => {
+  const before = requestCount();
+  await context.setOffline(true);
+  await server.close();
+  await scan(page, media('people.mp4'), { budget: 4 });
+  const { manifest } = await download(page);
+  assert.equal(manifest.frames.length, 4);
+  assert.equal(requestCount() - before, 0);
+});
+
+pageTest('the page forbids itself the network', async ({ page, server, requestCount }) => {
+  const before = requestCount();
+  const attempt = (url) => page.evaluate((u) => fetch(u).then(() => 'allowed', (e) => e.name), url);
+  assert.equal(await attempt(`${server.origin}/index.html`), 'TypeError');
+  assert.equal(await attempt('http://example.com/'), 'TypeError');
+  const image = await page.evaluate(
+    (u) => new Promise((resolve) => {
+      const probe = new Image();
+      probe.onload = () => resolve('loaded');
+      probe.onerror = () => resolve('refused');
+      probe.src = u;
+    }),
+    `${server.origin}/icon.svg`,
+  );
+  assert.equal(image, 'refused');
+  assert.equal(server.requests(), before, 'the server saw nothing');
+  assert.equal(await page.evaluate(() => crossOriginIsolated), false, 'no special headers are needed');
+});
+
+const BAD_INPUTS = [
+  ['empty.mp4', /empty/],
+  ['text.mp4', /not a video file/],
+  ['audio.mp4', /no video track, only audio/],
+  ['hevc.mp4', /cannot decode HEVC/],
+  ['headless.mp4', /cut off|no tracks|cannot be read/],
+];
+for (const [name, message] of BAD_INPUTS) {
+  pageTest(`${name} is refused in plain words`, async ({ page }) => {
+    const failure = await choose(page, media(name)).then(() => null, (error) => error);
+    assert.ok(failure instanceof PageFailure, 'the page says no');
+    assert.match(failure.message, message);
+    assert.ok(failure.message.split('\n').filter(Boolean).length >= 2, 'and what to do');
+    // The next file is not affected.
+    await page.locator('#file').setInputFiles(media('vp9.webm'));
+    await page.locator('body[data-state="ready"]').waitFor();
+  });
+}
+
+pageTest('a truncated file yields what is readable and says what is missing', async ({ page }) => {
+  await scan(page, media('truncated.mp4'), { faces: 'ignore' });
+  assert.match(await page.locator('#decoded').innerText(), /of 200 frames decoded; \d+ missing/);
+  const { manifest } = await download(page);
+  const { frames_expected, frames_decoded, frames_missing, notes } = manifest.video;
+  assert.equal(frames_expected, 200);
+  assert.ok(frames_decoded > 60 && frames_decoded < 160, `${frames_decoded} decoded`);
+  assert.equal(frames_missing, frames_expected - frames_decoded);
+  assert.ok(notes.some((note) => note.includes('missing')));
+});
+
+pageTest('a damaged stretch is skipped, counted, and what follows is decoded', async ({ page }) => {
+  await scan(page, media('damaged.mp4'), { faces: 'ignore' });
+  const { manifest } = await download(page);
+  const { frames_expected, frames_decoded, frames_missing } = manifest.video;
+  assert.equal(frames_expected, 200);
+  assert.equal(frames_missing, frames_expected - frames_decoded);
+  assert.ok(frames_decoded >= 120, `${frames_decoded} decoded`);
+  const last = Math.max(...[...manifest.frames, ...manifest.rejected].map((f) => f.time_s));
+  assert.ok(last > 7, `decoding went on to the end, last candidate at ${last} s`);
+});
+
+test('the page asks for nothing but its own files', () => {
+  const html = readFileSync(new URL('../../dist/index.html', import.meta.url), 'utf8');
+  assert.match(html, /Content-Security-Policy/);
+  for (const [, url] of html.matchAll(/(?:src|href)="([^"]+)"/g)) assert.ok(url.startsWith('./'), url);
+});
