@@ -21,10 +21,15 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::{BTreeMap, VecDeque};
 use wasm_bindgen::prelude::*;
 
-/// Panics become readable in the console.
+/// Panics become readable in the console, and so does the choice of slower kernels.
 #[wasm_bindgen(start)]
 pub fn start() {
     console_error_panic_hook::set_once();
+    if cfg!(feature = "relaxed-simd") && Isa::best().name() != "relaxed-simd" {
+        let text =
+            "framesift: this CPU's relaxed dot product is not exact for 8 bits; the simd128 kernels serve instead";
+        web_sys::console::debug_1(&text.into());
+    }
 }
 
 /// Which instructions this build uses on this machine, for the manifest and the page.
@@ -237,7 +242,7 @@ fn thumbnail(picture: &image::RgbImage) -> crate::Result<Vec<u8>> {
     Ok(jpeg)
 }
 
-/// Times networks in this build, for `npm run bench`.
+/// A network on its own, for `npm run bench`.
 #[wasm_bindgen]
 pub struct BenchNetwork {
     network: crate::inference::Network,
@@ -264,10 +269,5 @@ impl BenchNetwork {
         target.ok_or_else(|| JsError::new("input does not fit the shape"))?.copy_from_slice(input);
         let outputs = self.network.run(self.input.view()).map_err(js_error)?;
         Ok(outputs.into_iter().flatten().collect())
-    }
-
-    /// Operators of the optimized graph: array of [name, count].
-    pub fn operators(&self) -> Result<JsValue, JsError> {
-        to_js(&self.network.operators())
     }
 }

@@ -372,7 +372,7 @@ impl<'a> Frame<'a> {
                 let planes: Vec<(Cow<'_, [u8]>, u32)> = (0..3)
                     .map(|p| match bits {
                         8 => (Cow::Borrowed(slice(p)), stride(p)),
-                        _ => (Cow::Owned(self.to_8_bits(p, sizes[p], bits)), (sizes[p].0 / 2) as u32),
+                        _ => (Cow::Owned(self.plane_in_8_bits(p, sizes[p], bits)), (sizes[p].0 / 2) as u32),
                     })
                     .collect();
                 let image = yuv::YuvPlanarImage {
@@ -408,7 +408,7 @@ impl<'a> Frame<'a> {
         done.map_err(|e| Error::Frame(format!("colour conversion: {e}")))
     }
 
-    fn to_8_bits(&self, plane: usize, (bytes, rows): (usize, usize), bits: u32) -> Vec<u8> {
+    fn plane_in_8_bits(&self, plane: usize, (bytes, rows): (usize, usize), bits: u32) -> Vec<u8> {
         (0..rows)
             .flat_map(|y| self.row(plane, y, bytes).chunks_exact(2))
             .map(|b| (u16::from_le_bytes([b[0], b[1]]) >> (bits - 8)) as u8)

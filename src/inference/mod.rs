@@ -59,15 +59,4 @@ impl Network {
             })
             .collect()
     }
-
-    /// What the optimized graph consists of: (operator, count), most frequent first.
-    pub fn operators(&self) -> Vec<(String, usize)> {
-        let mut counts = std::collections::BTreeMap::<String, usize>::new();
-        for node in self.plan.model().nodes() {
-            *counts.entry(node.op.name().to_string()).or_default() += 1;
-        }
-        let mut counts: Vec<_> = counts.into_iter().collect();
-        counts.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
-        counts
-    }
 }

@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import Ajv from 'ajv/dist/2020.js';
 import { PageFailure, launch, openPage, setOptions, waitForState } from '../../scripts/lib/browser.mjs';
 import { readZip } from '../../scripts/lib/zip.mjs';
 import { SHOT_FRAMES, media, times } from './media.mjs';
@@ -46,6 +47,9 @@ async function scan(page, file, options) {
   await waitForState(page, 'done');
 }
 
+const schema = JSON.parse(readFileSync(new URL('../../docs/manifest.schema.json', import.meta.url), 'utf8'));
+const validate = new Ajv().compile(schema);
+
 /** Presses Download and returns what the ZIP holds: Map of name to bytes. */
 async function download(page) {
   const started = page.waitForEvent('download');
@@ -54,7 +58,9 @@ async function download(page) {
   await (await started).saveAs(file);
   await waitForState(page, 'done');
   const entries = await readZip(file);
-  return { entries, manifest: JSON.parse(entries.get('manifest.json').toString('utf8')) };
+  const manifest = JSON.parse(entries.get('manifest.json').toString('utf8'));
+  assert.ok(validate(manifest), `manifest.json against its schema: ${JSON.stringify(validate.errors)}`);
+  return { entries, manifest };
 }
 
 function near(a, b, tolerance, what) {

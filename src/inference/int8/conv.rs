@@ -230,7 +230,7 @@ impl Conv {
             let padded_w = self.pad(x, input, bytes, &mut scratch.input);
             let pixel_bytes = self.in_channels * bytes;
             let mut taps: Vec<usize> = self.taps(padded_w).map(|t| t * pixel_bytes).collect();
-            if matches!(self.weights, Weights::Depthwise(_)) && taps.len() % 2 == 1 {
+            if matches!(self.weights, Weights::Depthwise(_)) && !taps.len().is_multiple_of(2) {
                 // The weights of the added tap are zero; any valid offset will do.
                 taps.push(taps[0]);
             }

@@ -132,7 +132,7 @@ impl Isa {
         let padded_depth = depth.next_multiple_of(self.group());
         windows.assert_readable(padded_depth * self.activation_bytes());
         assert!(windows.taps.len() * padded_depth * TILE_CHANNELS <= panel.len(), "kernel would read past its panel");
-        assert!(windows.pixels.len() == sums.len() && sums.len() % TILE_PIXELS == 0, "pixels come in fours");
+        assert!(windows.pixels.len() == sums.len() && sums.len().is_multiple_of(TILE_PIXELS), "pixels come in fours");
         match self {
             Isa::Scalar => scalar::gemm(windows, depth, panel, bias, sums),
             // SAFETY (all arms): the bounds were just asserted, and a value of
@@ -153,7 +153,7 @@ impl Isa {
     /// comes from [`pack_depthwise`], with as many taps.
     pub fn depthwise(self, windows: Windows<'_>, weights: &[i16], bias: &[Sums], sums: &mut [Sums]) {
         windows.assert_readable(bias.len() * TILE_CHANNELS);
-        assert!(windows.taps.len() % 2 == 0, "depthwise taps come in pairs");
+        assert!(windows.taps.len().is_multiple_of(2), "depthwise taps come in pairs");
         assert!(weights.len() == windows.taps.len() * bias.len() * TILE_CHANNELS, "depthwise weights do not fit");
         assert!(sums.len() == windows.pixels.len() * bias.len(), "depthwise sums do not fit");
         match self {
