@@ -1,6 +1,6 @@
 // Builds the static site into dist/: the wasm variants of wasm-pack.toml, then the page.
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ROOT, ensureNpmPackages, ensureRust, ensureWasmBindgen, main, output, run } from './lib/tools.mjs';
@@ -47,6 +47,18 @@ function pageSources() {
   return [...contents('www', 'models', 'package-lock.json', 'vite.config.mjs', 'tsconfig.json'), ...stamps];
 }
 
+/** The licences that must travel with what the page contains. */
+function copyLicenses() {
+  const target = join(ROOT, 'dist', 'licenses');
+  cpSync(join(ROOT, 'models', 'licenses'), join(target, 'models'), { recursive: true });
+  for (const name of ['LICENSE-MIT', 'LICENSE-APACHE']) cpSync(join(ROOT, name), join(target, 'framesift', name));
+  for (const name of ['mediabunny', 'client-zip']) {
+    const folder = join(ROOT, 'node_modules', name);
+    const file = readdirSync(folder).find((f) => /^licen[cs]e/i.test(f));
+    if (file) cpSync(join(folder, file), join(target, name, file));
+  }
+}
+
 export async function build() {
   ensureNpmPackages();
   ensureRust();
@@ -56,6 +68,7 @@ export async function build() {
   unlessUnchanged(stamp, join(ROOT, 'dist', 'index.html'), pageSources(), () => {
     run(join(ROOT, 'node_modules', '.bin', 'tsc'), ['-p', 'tsconfig.json']);
     run(join(ROOT, 'node_modules', '.bin', 'vite'), ['build']);
+    copyLicenses();
   });
 }
 

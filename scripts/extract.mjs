@@ -14,7 +14,7 @@ const USAGE = `Usage: npm run extract -- VIDEO --out DIR [options]
   --out DIR            folder to write to; created, must be empty or new
   --budget N           most frames to keep (default 500)
   --faces MODE         ignore, prefer (default) or require
-  --similarity X       frames at least this alike count as the same, 0-1 (default 0.78)
+  --similarity X       frames at least this alike count as the same, 0-1 (default 0.74)
   --batch N            frames per batch (default 50)
   --workers N          analysis workers, 1-4 (default 4)
   --embeddings         write identity vectors (biometric data) to the manifest
@@ -93,12 +93,9 @@ function showProgress(page) {
   };
 }
 
-async function extract({ video, out, json, options }) {
+async function extract({ video, out, options }) {
   ensurePrograms('chromium');
-  const log = console.log;
-  if (json) console.log = console.error;
   await build();
-  console.log = log;
   const browser = await launch();
   const temporary = mkdtempSync(join(tmpdir(), 'framesift-'));
   let opened;

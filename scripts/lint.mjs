@@ -7,13 +7,13 @@ const CLIPPY = ['clippy', '--locked'];
 const DENY = ['--', '-D', 'warnings'];
 
 await main(async () => {
+  // Types are checked against those that wasm-bindgen generates.
+  await build();
+  run(join(ROOT, 'node_modules', '.bin', 'tsc'), ['-p', 'tsconfig.json']);
   run(join(ROOT, 'node_modules', '.bin', 'eslint'), ['.', '--max-warnings', '0']);
   run('cargo', [...CLIPPY, '--all-targets', ...DENY]);
   for (const features of [[], ['--features', 'relaxed-simd']]) {
     const wasm = ['--release', '--lib', '--tests', '--target', 'wasm32-unknown-unknown', ...features];
     run('cargo', [...CLIPPY, ...wasm, ...DENY]);
   }
-  // The page's types include those that wasm-bindgen generates.
-  await build();
-  run(join(ROOT, 'node_modules', '.bin', 'tsc'), ['-p', 'tsconfig.json']);
 });

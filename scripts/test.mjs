@@ -9,8 +9,8 @@ import { ROOT, ensureNpmPackages, ensurePrograms, ensureRust, ensureWasmBindgen,
 const WASM_TESTS = ['--lib', '--test', 'wasm_page', '--test', 'wasm_worker'];
 
 function testNative() {
-  run('cargo', ['test', '--locked', '--all-targets']);
-  run('cargo', ['test', '--locked', '--doc']);
+  run('cargo', ['test', '--locked', '--all-targets'], { stdout: 1 });
+  run('cargo', ['test', '--locked', '--doc'], { stdout: 1 });
 }
 
 /** Both variants run the kernels' tests; the rest does not depend on the variant. */
@@ -23,15 +23,15 @@ function testWasm() {
     WASM_BINDGEN_TEST_DRIVER_TIMEOUT: '60',
   };
   const cargo = ['test', '--locked', '--release', '--target', 'wasm32-unknown-unknown'];
-  run('cargo', [...cargo, '--features', 'relaxed-simd', ...WASM_TESTS], { env });
-  run('cargo', [...cargo, '--lib'], { env });
+  run('cargo', [...cargo, '--features', 'relaxed-simd', ...WASM_TESTS], { env, stdout: 1 });
+  run('cargo', [...cargo, '--lib'], { env, stdout: 1 });
 }
 
 async function testPage() {
   await build();
   const files = ['tests/page/page.test.mjs'];
   if (existsSync(join(ROOT, '..', 'shared', 'media'))) files.push('tests/page/clips.test.mjs');
-  run(process.execPath, ['--test', '--test-concurrency=1', ...files]);
+  run(process.execPath, ['--test', '--test-concurrency=1', ...files], { stdout: 1 });
 }
 
 const PARTS = { native: testNative, wasm: testWasm, page: testPage };

@@ -188,9 +188,14 @@ impl Session {
         let criteria = Criteria { budget: options.budget, similarity: options.similarity, faces: options.faces };
         let (kept, rejected) = selection::select(&items, &criteria);
 
-        let faces: Vec<&Face> = kept.iter().flat_map(|&i| large_faces(&self.candidates[i], options)).collect();
-        let embeddings: Vec<&[f32]> = faces.iter().map(|f| f.embedding.as_slice()).collect();
-        let person_of = cluster::people(&embeddings, pack.embedder.same_person_cosine);
+        let faces: Vec<cluster::Appearance<'_>> = kept
+            .iter()
+            .map(|&i| &self.candidates[i])
+            .flat_map(|c| {
+                large_faces(c, options).map(|f| cluster::Appearance { embedding: &f.embedding, frame: c.index })
+            })
+            .collect();
+        let person_of = cluster::people(&faces, pack.embedder.same_person_cosine);
         let mut persons = person_of.iter();
 
         let frames: Vec<KeptFrame> = kept

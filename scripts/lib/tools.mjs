@@ -11,9 +11,14 @@ const TOOLS = join(ROOT, '.cache', 'tools');
 
 export class SetupError extends Error {}
 
-/** Runs a command with its output shown; fails with what to do about it. */
-export function run(command, args, { env = {}, advice = '' } = {}) {
-  const result = spawnSync(command, args, { cwd: ROOT, stdio: 'inherit', env: { ...process.env, ...env } });
+/**
+ * Runs a command; fails with what to do about it. Its output goes to standard
+ * error unless `stdout` is 1: standard output belongs to results, and
+ * `npm run extract -- --json` may have to build first.
+ */
+export function run(command, args, { env = {}, advice = '', stdout = 2 } = {}) {
+  const stdio = ['inherit', stdout, 2];
+  const result = spawnSync(command, args, { cwd: ROOT, stdio, env: { ...process.env, ...env } });
   if (result.error || result.status !== 0) {
     const why = result.error ? result.error.message : `exit status ${result.status ?? result.signal}`;
     throw new SetupError(`${[command, ...args].join(' ')} failed (${why}).${advice ? ` ${advice}` : ''}`);
@@ -35,7 +40,7 @@ export function ensureNpmPackages() {
   const installed = join(ROOT, 'node_modules', '.package-lock.json');
   const wanted = join(ROOT, 'package-lock.json');
   if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(wanted).mtimeMs) return;
-  console.log('Installing npm packages …');
+  console.error('Installing npm packages …');
   run('npm', ['ci', '--no-audit', '--no-fund']);
 }
 
@@ -45,7 +50,7 @@ export function ensureRust() {
   }
   const sysroot = output('rustc', ['--print', 'sysroot']);
   if (sysroot && existsSync(join(sysroot, 'lib', 'rustlib', 'wasm32-unknown-unknown'))) return;
-  console.log('Adding the wasm32-unknown-unknown target …');
+  console.error('Adding the wasm32-unknown-unknown target …');
   run('rustup', ['target', 'add', 'wasm32-unknown-unknown'], { advice: 'It needs rustup: https://rustup.rs' });
 }
 
@@ -59,7 +64,7 @@ export function ensureWasmBindgen() {
   if (matches(join(own, 'wasm-bindgen'))) return own;
   const global = onPath('wasm-bindgen');
   if (global && onPath('wasm-bindgen-test-runner') && matches(global)) return dirname(global);
-  console.log(`Installing wasm-bindgen ${version} into .cache/tools (about 3 minutes on two cores) …`);
+  console.error(`Installing wasm-bindgen ${version} into .cache/tools (about 3 minutes on two cores) …`);
   const args = ['install', 'wasm-bindgen-cli', '--version', version, '--no-default-features', '--root', TOOLS, '--force'];
   run('cargo', args, { env: { CARGO_TARGET_DIR: join(ROOT, 'target', 'tools') } });
   return own;
@@ -76,7 +81,7 @@ export function ensurePrograms(...names) {
   if (process.getuid?.() !== 0 || !onPath('apt-get')) {
     throw new SetupError(`Missing: ${missing.join(', ')}. Install with: sudo apt-get update && sudo ${install}`);
   }
-  console.log(`Installing ${packages.join(', ')} …`);
+  console.error(`Installing ${packages.join(', ')} …`);
   const env = { DEBIAN_FRONTEND: 'noninteractive' };
   run('apt-get', ['update', '-q'], { env });
   run('apt-get', install.split(' ').slice(1), { env });

@@ -2,17 +2,31 @@
 
 use super::embed::cosine;
 
-/// Groups identity vectors (unit length) by average-linkage agglomeration: two
-/// groups are one person while the mean cosine between them is at least
-/// `min_cosine`. Returns a group number per vector, numbered by size: group 0
-/// has the most faces.
-pub fn people(embeddings: &[&[f32]], min_cosine: f32) -> Vec<usize> {
-    let n = embeddings.len();
+/// A face to be grouped.
+pub struct Appearance<'a> {
+    /// Identity vector of unit length.
+    pub embedding: &'a [f32],
+    /// The picture it is in: nobody is in one picture twice.
+    pub frame: u64,
+}
+
+/// Distance of two faces in one picture: further than any two vectors can be,
+/// so that a group which would hold both is pushed apart.
+const SAME_FRAME_DISTANCE: f32 = 4.0;
+
+/// Groups faces by average-linkage agglomeration: two groups are one person
+/// while the mean cosine between them is at least `min_cosine`. Returns a group
+/// number per face, numbered by size: group 0 has the most faces.
+pub fn people(faces: &[Appearance<'_>], min_cosine: f32) -> Vec<usize> {
+    let n = faces.len();
     let mut group: Vec<usize> = (0..n).collect();
     if n > 1 {
         let mut distances = Vec::with_capacity(n * (n - 1) / 2);
-        for (i, a) in embeddings.iter().enumerate() {
-            distances.extend(embeddings[i + 1..].iter().map(|b| 1.0 - cosine(a, b)));
+        for (i, a) in faces.iter().enumerate() {
+            distances.extend(faces[i + 1..].iter().map(|b| match a.frame == b.frame {
+                true => SAME_FRAME_DISTANCE,
+                false => 1.0 - cosine(a.embedding, b.embedding),
+            }));
         }
         let tree = kodama::linkage(&mut distances, n, kodama::Method::Average);
         // Every step joins two clusters into cluster n + step.
@@ -52,16 +66,28 @@ mod tests {
         vec![c, s]
     }
 
+    fn group(vectors: &[Vec<f32>], frames: &[u64]) -> Vec<usize> {
+        let faces: Vec<Appearance<'_>> =
+            vectors.iter().zip(frames).map(|(embedding, &frame)| Appearance { embedding, frame }).collect();
+        people(&faces, 0.8)
+    }
+
     #[test]
     fn faces_close_together_are_one_person() {
-        let vectors: Vec<Vec<f32>> = [80.0, 0.0, 5.0, 85.0, 10.0, 160.0].map(unit).to_vec();
-        let views: Vec<&[f32]> = vectors.iter().map(Vec::as_slice).collect();
-        assert_eq!(people(&views, 0.8), [1, 0, 0, 1, 0, 2]);
+        let vectors = [80.0, 0.0, 5.0, 85.0, 10.0, 160.0].map(unit);
+        assert_eq!(group(&vectors, &[0, 1, 2, 3, 4, 5]), [1, 0, 0, 1, 0, 2]);
+    }
+
+    #[test]
+    fn two_faces_of_one_picture_are_two_people() {
+        assert_eq!(group(&[unit(0.0), unit(3.0)], &[7, 7]), [0, 1]);
+        // The third joins the nearer of the two.
+        assert_eq!(group(&[unit(0.0), unit(9.0), unit(10.0)], &[7, 7, 8]), [1, 0, 0]);
     }
 
     #[test]
     fn none_and_one() {
-        assert!(people(&[], 0.5).is_empty());
-        assert_eq!(people(&[&[1.0, 0.0]], 0.5), [0]);
+        assert!(group(&[], &[]).is_empty());
+        assert_eq!(group(&[unit(1.0)], &[0]), [0]);
     }
 }

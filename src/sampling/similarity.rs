@@ -1,4 +1,5 @@
-//! Runs of look-alike frames, each reduced to its sharpest.
+//! Runs of look-alike frames, each reduced to one: its sharpest, of those that
+//! differ from the run before if there are any.
 //!
 //! Streaming: a run grows while frames still look like its first one; only the
 //! sharpest frame so far is held at full resolution. Fast movement would end a
@@ -31,7 +32,7 @@ const JUMP_RATIO: f32 = 2.0;
 /// What a frame means for the current run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// The run goes on, and a sharper frame stands for it already.
+    /// The run goes on, and a better frame stands for it already.
     Worse,
     /// The run goes on, and this frame stands for it from now on.
     Better,
@@ -51,7 +52,19 @@ struct Run {
     previous: Features,
     /// Thumbnail difference of the last two frames.
     step: f32,
-    best_sharpness: f32,
+    best: Best,
+    /// Hash of the frame that stands for the run before.
+    predecessor: Option<u64>,
+}
+
+/// The frame that stands for a run so far. One that differs from the run
+/// before's comes before one that does not: two sharp neighbours on either side
+/// of the border between two runs would be look-alikes. Then the sharper one.
+#[derive(Clone, Copy, PartialEq, PartialOrd)]
+struct Best {
+    distinct: bool,
+    sharpness: f32,
+    phash: u64,
 }
 
 impl Runs {
@@ -63,6 +76,11 @@ impl Runs {
     /// Takes the next frame in presentation order.
     pub fn push(&mut self, time_s: f64, features: &Features) -> Step {
         let o = self.options;
+        let rate = |predecessor: Option<u64>| Best {
+            distinct: predecessor.is_none_or(|hash| (hash ^ features.phash).count_ones() > o.max_hash_bits),
+            sharpness: features.sharpness,
+            phash: features.phash,
+        };
         if let Some(run) = &mut self.run {
             let length_s = time_s - run.start_s;
             let step = run.previous.thumb.difference(&features.thumb);
@@ -72,20 +90,22 @@ impl Runs {
                 && run.first.thumb.difference(&features.thumb) <= o.max_difference;
             if !jump && length_s < o.max_length_s && (alike || length_s < o.min_length_s) {
                 run.previous = features.clone();
-                if features.sharpness <= run.best_sharpness {
+                let rated = rate(run.predecessor);
+                if rated <= run.best {
                     return Step::Worse;
                 }
-                run.best_sharpness = features.sharpness;
+                run.best = rated;
                 return Step::Better;
             }
         }
-        let step = self.run.as_ref().map_or(0.0, |run| run.step);
+        let (step, predecessor) = self.run.as_ref().map_or((0.0, None), |run| (run.step, Some(run.best.phash)));
         self.run = Some(Run {
             start_s: time_s,
             first: features.clone(),
             previous: features.clone(),
             step,
-            best_sharpness: features.sharpness,
+            best: rate(predecessor),
+            predecessor,
         });
         Step::NewRun
     }

@@ -48,8 +48,9 @@ const results = h('div', { class: 'results' });
 const download = h('button', { type: 'button', class: 'primary', id: 'download', onclick: exportZip }, 'Download ZIP');
 const exportText = h('p', { class: 'hint' });
 
+const startRow = h('div', { class: 'actions' }, start);
 const choose = h('section', { class: 'choose', 'aria-label': 'Video' }, fileInput, drop, facts);
-const settings = h('section', { 'aria-labelledby': 'settings-title' }, h('h2', { id: 'settings-title' }, 'Options'), form.element, h('div', { class: 'actions' }, start));
+const settings = h('section', { 'aria-labelledby': 'settings-title' }, h('h2', { id: 'settings-title' }, 'Options'), form.element, startRow);
 const running = h(
   'section',
   { 'aria-labelledby': 'running-title' },
@@ -86,7 +87,7 @@ function enter(next: State): void {
   const busy = next === 'running' || next === 'exporting';
   facts.hidden = facts.childElementCount === 0;
   settings.hidden = !(next === 'ready' || next === 'done');
-  start.hidden = next === 'done';
+  startRow.hidden = next === 'done';
   running.hidden = !busy;
   done.hidden = next !== 'done';
   fileInput.disabled = next === 'loading' || busy;
