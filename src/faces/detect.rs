@@ -34,11 +34,15 @@ const REFINE_ABOVE_PX: f32 = 28.0;
 /// The crop of the second look is this many times that distance wide.
 const REFINE_CROP: f32 = 4.0;
 
+/// Compiled networks that are kept. A video needs two (the picture and the second
+/// look); videos of other shapes follow.
+const MOST_NETWORKS: usize = 4;
+
 /// The detector, compiled for the picture shapes met so far.
 pub struct Detector {
     spec: DetectorSpec,
     file: Vec<u8>,
-    /// Networks by input (width, height). A video needs two or three.
+    /// Networks by input (width, height), most recently used last.
     networks: Vec<((usize, usize), Network)>,
 }
 
@@ -128,14 +132,17 @@ impl Detector {
 
     fn run(&mut self, canvas: &RgbImage, min_score: f32) -> Result<Vec<Detection>> {
         let size = (canvas.width() as usize, canvas.height() as usize);
-        let position = match self.networks.iter().position(|(s, _)| *s == size) {
-            Some(position) => position,
-            None => {
-                self.networks.push((size, Network::from_onnx(&self.file, &[1, 3, size.1, size.0])?));
-                self.networks.len() - 1
-            }
+        let entry = match self.networks.iter().position(|(s, _)| *s == size) {
+            Some(position) => self.networks.remove(position),
+            None => (size, Network::from_onnx(&self.file, &[1, 3, size.1, size.0])?),
         };
-        let outputs = self.networks[position].1.run(to_chw(canvas, |v| v).view())?;
+        // Most recently used last; the oldest goes when there are too many.
+        self.networks.push(entry);
+        if self.networks.len() > MOST_NETWORKS {
+            self.networks.remove(0);
+        }
+        let network = &self.networks[self.networks.len() - 1].1;
+        let outputs = network.run(to_chw(canvas, |v| v).view())?;
         Ok(suppress(decode(&outputs, size, min_score)?, self.spec.nms_iou))
     }
 }

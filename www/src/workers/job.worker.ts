@@ -28,6 +28,8 @@ class Job {
   private readonly loaded: Loaded;
   private readonly pool: Pool;
   private video: OpenVideo | undefined;
+  /** The scan under way or done; `scanned` follows when it is complete. */
+  private scan: Scan | undefined;
   private scanned: { scan: Scan; video: Video; timings_s: Record<string, number> } | undefined;
   private candidates = 0;
   private analysed = 0;
@@ -45,8 +47,6 @@ class Job {
       send({ type: 'candidate', index, thumbnail }, [thumbnail.buffer]);
     });
   }
-
-  private scan: Scan | undefined;
 
   get device(): string {
     return this.loaded.wasm.device();
