@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Prints one JSON object: `cuts` (first frames of scenes), `gradual` (half-open
-//! frame ranges), `frames` (chosen frames). The argument is the budget.
+//! frame ranges), `frames` (chosen frames). The arguments are the budget and the similarity limit.
 
 use framesift::faces::pack::PackSpec;
 use framesift::frame::FrameLayout;
@@ -18,7 +18,8 @@ use std::io::{BufRead, BufReader, Read, stdin};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let budget = std::env::args().nth(1).map_or(Ok(500), |a| a.parse())?;
-    let options = Options { budget, faces: FacesMode::Ignore, ..Options::default() };
+    let similarity = std::env::args().nth(2).map_or(Ok(Options::default().similarity), |a| a.parse())?;
+    let options = Options { budget, similarity, faces: FacesMode::Ignore, ..Options::default() };
     let mut input = BufReader::new(stdin().lock());
     let mut header = String::new();
     input.read_line(&mut header)?;

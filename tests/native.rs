@@ -140,6 +140,61 @@ fn a_dissolve_is_found_with_its_range_and_nothing_is_kept_of_it() {
     assert!(manifest.frames.iter().all(|f| f.index < range[0] || f.index >= range[1]));
 }
 
+/// Frames between two pictures: per pixel of the frame, whether the new picture
+/// is seen there and which pixel of its picture (both by position x, y).
+fn between(
+    a: &[u8],
+    b: &[u8],
+    steps: usize,
+    pixel: impl Fn(f32, usize, usize) -> (bool, usize, usize),
+) -> Vec<Vec<u8>> {
+    let (w, h) = (320, 180);
+    let frame = |step: usize| {
+        let mut out = a.to_vec();
+        for (x, y) in (0..h).flat_map(|y| (0..w).map(move |x| (x, y))) {
+            let (new, px, py) = pixel(step as f32 / (steps + 1) as f32, x, y);
+            out[y * w + x] = if new { b } else { a }[py * w + px];
+        }
+        out
+    };
+    (1..=steps).map(frame).collect()
+}
+
+#[test]
+fn wipes_and_pushes_are_found_with_their_ranges() {
+    let (a, b) = (scene(1, 0, 1.0), scene(3, 0, 1.0));
+    let wipe = between(&a, &b, 15, |share, x, y| (x as f32 >= 320.0 * (1.0 - share), x, y));
+    let push = between(&a, &b, 15, |share, x, y| {
+        let along = y + (180.0 * share) as usize;
+        (along >= 180, x, along % 180)
+    });
+    for (name, mixed) in [("wipe", wipe), ("push", push)] {
+        let mut frames = hold(1, 40);
+        frames.extend(mixed);
+        frames.extend(hold(3, 40));
+        let manifest = sift(frames, &Options::default());
+        assert_eq!(manifest.scenes.len(), 2, "{name}");
+        let scene = &manifest.scenes[1];
+        assert_eq!(scene.transition, TransitionKind::Wipe, "{name}");
+        let range = [scene.transition_start_frame.unwrap(), scene.transition_end_frame.unwrap()];
+        assert!(range[0].abs_diff(40) <= 2 && range[1].abs_diff(55) <= 2, "{name}: {range:?}");
+        assert!(manifest.frames.iter().all(|f| f.index < range[0] || f.index >= range[1]), "{name}");
+    }
+}
+
+#[test]
+fn what_passes_in_front_of_the_camera_is_no_scene_and_is_not_kept() {
+    let (a, black) = (scene(1, 0, 1.0), scene(1, 0, 0.0));
+    let mut frames = hold(1, 40);
+    // A dark edge comes in from the left, and the picture follows behind it.
+    frames.extend(between(&a, &black, 6, |share, x, y| ((x as f32) < 320.0 * share, x, y)));
+    frames.extend(between(&black, &a, 6, |share, x, y| ((x as f32) < 320.0 * share, x, y)));
+    frames.extend(hold(1, 40));
+    let manifest = sift(frames, &Options::default());
+    assert_eq!(manifest.scenes.len(), 1, "{:?}", manifest.scenes);
+    assert!(manifest.frames.iter().all(|f| !(41..51).contains(&f.index)));
+}
+
 #[test]
 fn the_budget_is_kept_and_another_budget_needs_no_other_scan() {
     let frames: Vec<Vec<u8>> = (0..12).flat_map(|s| hold(s, 10)).collect();

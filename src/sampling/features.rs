@@ -14,14 +14,15 @@ pub const ANALYSIS_WIDTH: usize = 640;
 pub const THUMB_WIDTH: usize = 32;
 /// Rows of a [`Thumb`].
 pub const THUMB_HEIGHT: usize = 18;
-const THUMB_LEN: usize = THUMB_WIDTH * THUMB_HEIGHT;
+/// Cells of a [`Thumb`].
+pub(super) const THUMB_LEN: usize = THUMB_WIDTH * THUMB_HEIGHT;
 
 /// Luma and chroma of a whole frame on a 32 × 18 grid: enough to see a change
 /// of picture, too coarse to see grain or a small movement.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Thumb {
     /// Y, U and V planes one after the other, `THUMB_WIDTH × THUMB_HEIGHT` each.
-    data: Box<[u8; 3 * THUMB_LEN]>,
+    pub(super) data: Box<[u8; 3 * THUMB_LEN]>,
 }
 
 impl Thumb {
@@ -43,24 +44,6 @@ impl Thumb {
     pub fn difference(&self, other: &Thumb) -> f32 {
         let sum: u32 = self.data.iter().zip(other.data.iter()).map(|(&a, &b)| u32::from(a.abs_diff(b))).sum();
         sum as f32 / THUMB_LEN as f32
-    }
-
-    /// Distance of this picture from the straight blend of two others that comes
-    /// closest to it, in the unit of [`Thumb::difference`], and the share of `b`
-    /// in that blend (0 to 1; least squares over the luma and chroma samples).
-    pub fn blend_residual(&self, a: &Thumb, b: &Thumb) -> (f32, f32) {
-        let samples = || self.data.iter().zip(a.data.iter()).zip(b.data.iter());
-        let float = |v: &u8| f32::from(*v);
-        let (mut dot, mut norm) = (0.0, 0.0);
-        for ((x, a), b) in samples() {
-            let d = float(b) - float(a);
-            dot += d * (float(x) - float(a));
-            norm += d * d;
-        }
-        let share = if norm > 0.0 { (dot / norm).clamp(0.0, 1.0) } else { 0.0 };
-        let residual: f32 =
-            samples().map(|((x, a), b)| (float(x) - float(a) - share * (float(b) - float(a))).abs()).sum();
-        (residual / THUMB_LEN as f32, share)
     }
 
     /// Correlation of the two lumas, −1 to 1: near 1 when one is the other,
@@ -227,7 +210,7 @@ fn covered(cell: usize, length: usize) -> impl Iterator<Item = (usize, f32)> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::frame::FrameLayout;
 
@@ -245,9 +228,14 @@ mod tests {
         (FrameLayout::i420(w, h), data)
     }
 
-    fn features(shift: usize, gain: f32) -> Features {
+    pub fn features(shift: usize, gain: f32) -> Features {
         let (layout, data) = picture(shift, gain);
         Features::measure(&Frame::new(&layout, &data).unwrap()).unwrap()
+    }
+
+    /// A thumbnail from its samples, channel by channel.
+    pub fn thumb(sample: impl Fn(usize) -> u8) -> Thumb {
+        Thumb { data: Box::new(std::array::from_fn(sample)) }
     }
 
     #[test]
@@ -264,18 +252,5 @@ mod tests {
         let blurred = plane.resized(16, 16).unwrap().resized(64, 64).unwrap();
         assert!(laplacian_variance(&plane) > 20.0 * laplacian_variance(&blurred));
         assert_eq!(laplacian_variance(&Plane { width: 8, height: 8, data: vec![77; 64] }), 0.0);
-    }
-
-    #[test]
-    fn a_blend_is_recognised_and_its_share_found() {
-        let (a, b) = (features(0, 1.0), features(150, 0.6));
-        let mut mixed = a.thumb.clone();
-        for (m, b) in mixed.data.iter_mut().zip(b.thumb.data.iter()) {
-            *m = (f32::from(*m) * 0.7 + f32::from(*b) * 0.3).round() as u8;
-        }
-        let (residual, share) = mixed.blend_residual(&a.thumb, &b.thumb);
-        assert!(residual < 1.0 && (share - 0.3).abs() < 0.02, "{residual} {share}");
-        let (residual, _) = features(60, 1.0).thumb.blend_residual(&a.thumb, &b.thumb);
-        assert!(residual > 5.0, "{residual}");
     }
 }

@@ -2,12 +2,13 @@
 //!
 //! ```text
 //! features      numbers and a thumbnail of each frame
-//! scenes        shot boundaries
+//! scenes        shot boundaries; mixture: what gradual ones are made of
 //! similarity    runs of look-alikes → the sharpest of each: the candidates
 //! selection     the choice under a budget, when the candidates are analysed
 //! ```
 
 pub mod features;
+pub mod mixture;
 pub mod scenes;
 pub mod selection;
 pub mod similarity;

@@ -7,12 +7,18 @@
 //! * **Dissolves and fades**: frames that lie on the way from one picture to
 //!   another. Each frame of a dissolve is a linear blend of its two ends
 //!   (Lienhart, "Comparison of automatic shot boundary detection algorithms",
-//!   1999); movement is not. Short stretches of blends are found
-//!   ([`GRADUAL_SPANS`]) and joined.
+//!   1999); movement is not.
+//! * **Wipes**: each part of the picture is that of before or that of after, and
+//!   an edge between them sweeps over it.
+//! * **Pushes**: one picture moves in as far as the other moves out, from rest to
+//!   rest; a pan does not replace the whole picture by another.
+//!
+//! Short stretches of blends and wipes are found ([`GRADUAL_SPANS`]) and joined.
 //!
 //! All differences are those of [`Thumb::difference`], on a 32 × 18 grid.
 
 use super::features::{Features, Thumb};
+use super::mixture::{self, Direction, Mixture};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
@@ -28,7 +34,7 @@ pub enum TransitionKind {
     Dissolve,
     /// Through black or white.
     Fade,
-    /// The new picture pushes the old one out.
+    /// The new picture covers the old one or pushes it out.
     Wipe,
 }
 
@@ -49,7 +55,7 @@ pub struct Boundary {
 pub struct SceneMap {
     /// Boundaries in order.
     pub boundaries: Vec<Boundary>,
-    /// Half-open ranges of frames spoilt by a flash.
+    /// Half-open ranges of frames spoilt by a flash or by something that passed in front.
     pub flashes: Vec<(u64, u64)>,
 }
 
@@ -69,8 +75,8 @@ const JUMP_CUT_RATIO: f32 = 7.0;
 const CUT_CORRELATION: f32 = 0.75;
 /// Correlation above which it is the same picture, differently exposed.
 const SAME_CORRELATION: f32 = 0.92;
-/// Share of the picture that a cut changes.
-const CUT_CHANGED_SHARE: f32 = 0.4;
+/// Share of the picture that a change of scene changes; a caption or a title changes less.
+const CHANGED_SHARE: f32 = 0.4;
 /// Frames on each side whose movement a cut is held against; also the look-ahead.
 const NEIGHBOURS: usize = 5;
 /// What must remain of a cut's difference while the look-ahead lasts.
@@ -85,6 +91,23 @@ const BLEND_RESIDUAL: f32 = 0.16;
 const GRADUAL_STEP: f32 = 0.45;
 /// Closer than this share to one of the ends, a frame counts as that end.
 const PURE_SHARE: f32 = 0.04;
+/// The same for wipes, whose parts go on moving …
+const WIPE_RESIDUAL: f32 = 0.2;
+/// … and the share of the picture that may lie on the wrong side of the edge.
+const WIPE_ASTRAY: f32 = 0.12;
+/// Smallest step between successive frames of a push.
+const PUSH_DIFFERENCE: f32 = 6.0;
+/// A push ends where the step drops below this share of the steps before, and
+/// began where they rose above it.
+const PUSH_REST: f32 = 0.35;
+/// Frames of the shortest and the longest push.
+const PUSH_FRAMES: std::ops::RangeInclusive<usize> = 4..=40;
+/// Largest mean distance of a push's frames from what the push explains, as a
+/// share of the ends' difference …
+const PUSH_RESIDUAL: f32 = 0.28;
+/// … and of what the next best direction explains: fades and exposure changes
+/// look as much like a push one way as another.
+const PUSH_DIRECTED: f32 = 0.5;
 /// Stretches at most this many frames apart belong to one transition.
 const GRADUAL_GAP: u64 = 8;
 /// … or this many, where a fade rests on black or white.
@@ -110,6 +133,8 @@ pub struct SceneDetector {
     next: u64,
     /// A gradual transition that may still grow.
     gradual: Option<Gradual>,
+    /// Up to here gradual transitions have been decided.
+    settled: u64,
     map: SceneMap,
 }
 
@@ -128,6 +153,15 @@ struct Gradual {
     last: Thumb,
     /// Passes through a plain picture.
     plain: bool,
+    /// Stretches that were blends, less those that were wipes.
+    blends: i32,
+}
+
+/// Positions in the window of the first and the last frame of a stretch of mixed frames.
+struct Stretch {
+    first: usize,
+    last: usize,
+    is_wipe: bool,
 }
 
 impl Gradual {
@@ -180,6 +214,14 @@ impl SceneDetector {
                 return;
             }
         }
+        if let Some(length) = self.push_before(at) {
+            let from = frame - length as u64;
+            self.gradual.take_if(|g| g.to > from);
+            self.end_gradual();
+            // The last step has brought the new picture into place.
+            self.map.boundaries.push(Boundary { kind: TransitionKind::Wipe, frame: frame - 1, from });
+            return;
+        }
         self.grow_gradual(at, frame);
     }
 
@@ -194,7 +236,7 @@ impl SceneDetector {
         let prominence = self.prominence(at);
         let structure = correlation < CUT_CORRELATION && prominence >= CUT_RATIO
             || correlation < SAME_CORRELATION && prominence >= JUMP_CUT_RATIO;
-        structure && before.changed_share(here) >= CUT_CHANGED_SHARE
+        structure && before.changed_share(here) >= CHANGED_SHARE
     }
 
     /// How many times the step at `at` exceeds the movement around it. The largest
@@ -230,16 +272,56 @@ impl SceneDetector {
         None
     }
 
-    /// Adds the stretch of blends that ends before `at`, if there is one.
+    /// Frames of the push that has come to rest at `at`, if there is one.
+    fn push_before(&self, at: usize) -> Option<usize> {
+        let steps = |range: std::ops::Range<usize>| range.map(|i| self.window[i].step);
+        let mut last: Vec<f32> = steps(at.checked_sub(*PUSH_FRAMES.start())?.max(1)..at).collect();
+        last.sort_by(f32::total_cmp);
+        let speed = *last.get(last.len() / 2)?;
+        let rest = PUSH_REST * speed;
+        if speed < PUSH_DIFFERENCE || self.window[at].step >= rest {
+            return None;
+        }
+        let length = steps(1..at).rev().take_while(|&step| step >= rest).count();
+        let start = at - length;
+        let since_last = self.next - (self.window.len() - start) as u64;
+        let begun = self.map.boundaries.last().is_none_or(|b| b.frame < since_last);
+        if !PUSH_FRAMES.contains(&length) || start < 2 || !begun {
+            return None;
+        }
+        let (a, b) = (&self.window[start - 1].thumb, &self.window[at].thumb);
+        let ends = a.difference(b);
+        let plain = [a, b].into_iter().any(|t| t.contrast() < PLAIN_CONTRAST);
+        if ends < GRADUAL_DIFFERENCE || plain || a.correlation(b) >= SAME_CORRELATION {
+            return None;
+        }
+        // No frame moves further than three times the mean.
+        let stride = 3.0 / length as f32;
+        let residual = |direction| {
+            let (mut reached, mut sum) = (0.0, 0.0);
+            for i in start..at {
+                let mix = mixture::push(&self.window[i].thumb, a, b, direction, reached, (reached + stride).min(1.0));
+                reached = mix.share;
+                sum += mix.residual;
+            }
+            if reached > 1.0 - stride { sum / length as f32 } else { f32::INFINITY }
+        };
+        let mut residuals = Direction::ALL.map(residual);
+        residuals.sort_by(f32::total_cmp);
+        let fits = residuals[0] <= PUSH_RESIDUAL * ends && residuals[0] <= PUSH_DIRECTED * residuals[1];
+        fits.then_some(length)
+    }
+
+    /// Adds the stretch of mixed frames that ends before `at`, if there is one.
     fn grow_gradual(&mut self, at: usize, frame: u64) {
         let boundary = self.map.boundaries.last().map_or(0, |b| b.frame);
         let flash = self.map.flashes.last().map_or(0, |f| f.1);
-        let earliest = boundary.max(flash);
+        let earliest = boundary.max(flash).max(self.settled);
         let stretch = GRADUAL_SPANS
             .into_iter()
             .filter(|&span| span <= at && frame - span as u64 >= earliest)
             .find_map(|span| self.mixed_between(at - span, at));
-        let Some((first, last)) = stretch else { return };
+        let Some(Stretch { first, last, is_wipe }) = stretch else { return };
         let absolute = |i: usize| frame - (at - i) as u64;
         let (from, to) = (absolute(first), absolute(last) + 1);
         let thumb = |i: usize| self.window[i].thumb.clone();
@@ -254,28 +336,45 @@ impl SceneDetector {
                     (g.to, g.last) = (to, after);
                 }
                 g.plain |= plain;
+                g.blends += if is_wipe { -1 } else { 1 };
             }
             _ => {
                 self.end_gradual();
-                self.gradual = Some(Gradual { from, to, first: before, last: after, plain });
+                let blends = if is_wipe { -1 } else { 1 };
+                self.gradual = Some(Gradual { from, to, first: before, last: after, plain, blends });
             }
         }
     }
 
     /// If the frames between two positions lie on the way from one to the other,
-    /// in order and without a jump: the first and the last that is mixed.
-    fn mixed_between(&self, first: usize, last: usize) -> Option<(usize, usize)> {
+    /// in order and without a jump: those that are mixed.
+    fn mixed_between(&self, first: usize, last: usize) -> Option<Stretch> {
         let (a, b) = (&self.window[first].thumb, &self.window[last].thumb);
         let ends = a.difference(b);
         if ends < GRADUAL_DIFFERENCE {
             return None;
         }
+        let blend = |t: &Thumb| Some(mixture::blend(t, a, b)).filter(|m| m.residual <= BLEND_RESIDUAL * ends);
+        let wipe = |t: &Thumb| mixture::wipe(t, a, b, WIPE_ASTRAY).filter(|m| m.residual <= WIPE_RESIDUAL * ends);
+        let stretch = |(first, last), is_wipe| Stretch { first, last, is_wipe };
+        self.progress(first, last, blend)
+            .map(|mixed| stretch(mixed, false))
+            .or_else(|| self.progress(first, last, wipe).map(|mixed| stretch(mixed, true)))
+    }
+
+    /// The first and the last mixed frame between two positions, if `explain`
+    /// explains all of them and the share of the new picture grows steadily.
+    fn progress(
+        &self,
+        first: usize,
+        last: usize,
+        explain: impl Fn(&Thumb) -> Option<Mixture>,
+    ) -> Option<(usize, usize)> {
         let mut reached = 0.0;
         let mut mixed: Option<(usize, usize)> = None;
         for i in first + 1..last {
-            let (residual, share) = self.window[i].thumb.blend_residual(a, b);
-            let step = share - reached;
-            if residual > BLEND_RESIDUAL * ends || !(-0.08..=GRADUAL_STEP).contains(&step) {
+            let share = explain(&self.window[i].thumb)?.share;
+            if !(-0.08..=GRADUAL_STEP).contains(&(share - reached)) {
                 return None;
             }
             reached = share;
@@ -304,12 +403,24 @@ impl SceneDetector {
     }
 
     fn end_gradual(&mut self) {
-        let Some(Gradual { from, to, first, last, plain }) = self.gradual.take() else { return };
+        let Some(Gradual { from, to, first, last, plain, blends }) = self.gradual.take() else { return };
+        self.settled = to;
+        let is_wipe = blends < 0;
+        let correlation = first.correlation(&last);
+        if is_wipe && correlation >= CUT_CORRELATION {
+            // Something has passed in front of the camera.
+            self.map.flashes.push((from, to));
+            return;
+        }
         // What begins with the video is its fade-in, not a change of scene.
         let begun = self.map.boundaries.last().map_or(from > GRADUAL_GAP, |b| from > b.frame);
-        let changed = first.correlation(&last) < SAME_CORRELATION;
+        let changed = correlation < SAME_CORRELATION && first.changed_share(&last) >= CHANGED_SHARE;
         if begun && changed && self.stands_out(from, to) && GRADUAL_FRAMES.contains(&(to - from)) {
-            let kind = if plain { TransitionKind::Fade } else { TransitionKind::Dissolve };
+            let kind = match (plain, is_wipe) {
+                (true, _) => TransitionKind::Fade,
+                (false, false) => TransitionKind::Dissolve,
+                (false, true) => TransitionKind::Wipe,
+            };
             self.map.boundaries.push(Boundary { kind, frame: to, from });
         }
     }

@@ -115,6 +115,9 @@ struct Choice<'a> {
     chosen: Vec<usize>,
 }
 
+/// Rounds in which the scenes' frames are arranged around each other.
+const MOST_ROUNDS: usize = 8;
+
 /// What colours can add to a distance.
 const MOST_COLOR_BITS: f32 = 0.9;
 
@@ -180,15 +183,27 @@ impl<'a> Choice<'a> {
                 self.add(i);
             }
         }
-        // A second look: what was chosen early may lie close to a later choice.
-        for scene in &members {
-            let Some(position) = self.chosen.iter().position(|i| scene.contains(i)) else { continue };
-            self.chosen.swap_remove(position);
-            self.recompute();
-            if let Some(i) = self.representative(scene, threshold) {
-                self.add(i);
+        self.rearrange(&members, threshold);
+    }
+
+    /// Lets every scene choose again around the choices of all others, until
+    /// nothing changes: what was chosen early may lie close to a later choice.
+    fn rearrange(&mut self, scenes: &[Vec<usize>], threshold: f32) {
+        for _ in 0..MOST_ROUNDS {
+            let mut changed = false;
+            for scene in scenes {
+                let Some(position) = self.chosen.iter().position(|i| scene.contains(i)) else { continue };
+                let old = self.chosen.swap_remove(position);
+                self.measure(scene);
+                let new = self.representative(scene, threshold).unwrap_or(old);
+                self.chosen.push(new);
+                changed |= new != old;
+            }
+            if !changed {
+                break;
             }
         }
+        self.measure(&(0..self.items.len()).collect::<Vec<_>>());
     }
 
     /// A scene's best frame among those that differ clearly from what is chosen,
@@ -229,12 +244,11 @@ impl<'a> Choice<'a> {
         among.iter().copied().reduce(|best, i| if score(i) > score(best) { i } else { best })
     }
 
-    fn recompute(&mut self) {
-        self.nearest.fill(f32::INFINITY);
-        for (i, nearest) in self.nearest.iter_mut().enumerate() {
-            for &c in &self.chosen {
-                *nearest = nearest.min(distance(&self.items[i], &self.items[c]));
-            }
+    /// Measures some items' distances to what is chosen anew.
+    fn measure(&mut self, items: &[usize]) {
+        for &i in items {
+            let to_chosen = self.chosen.iter().map(|&c| distance(&self.items[i], &self.items[c]));
+            self.nearest[i] = to_chosen.fold(f32::INFINITY, f32::min);
         }
     }
 }
