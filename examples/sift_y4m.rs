@@ -1,11 +1,12 @@
 //! Scenes and chosen frames of a raw video, without faces:
 //!
 //! ```sh
-//! ffmpeg -v error -i video.mp4 -pix_fmt yuv420p -f yuv4mpegpipe - | cargo run --example sift_y4m -- 500
+//! ffmpeg -v error -i video.mp4 -pix_fmt yuv420p video.y4m
+//! cargo run --release --example sift_y4m -- video.y4m [BUDGET [SIMILARITY]]
 //! ```
 //!
 //! Prints one JSON object: `cuts` (first frames of scenes), `gradual` (half-open
-//! frame ranges), `frames` (chosen frames). The arguments are the budget and the similarity limit.
+//! frame ranges), `frames` (chosen frames).
 
 use framesift::faces::pack::PackSpec;
 use framesift::frame::FrameLayout;
@@ -14,13 +15,15 @@ use framesift::pipeline::Session;
 use framesift::sampling::scenes::TransitionKind;
 use framesift::sampling::selection::FacesMode;
 use std::error::Error;
-use std::io::{BufRead, BufReader, Read, stdin};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let budget = std::env::args().nth(1).map_or(Ok(500), |a| a.parse())?;
-    let similarity = std::env::args().nth(2).map_or(Ok(Options::default().similarity), |a| a.parse())?;
+    let budget = std::env::args().nth(2).map_or(Ok(500), |a| a.parse())?;
+    let similarity = std::env::args().nth(3).map_or(Ok(Options::default().similarity), |a| a.parse())?;
     let options = Options { budget, similarity, faces: FacesMode::Ignore, ..Options::default() };
-    let mut input = BufReader::new(stdin().lock());
+    let path = std::env::args().nth(1).ok_or("name a Y4M file")?;
+    let mut input = BufReader::new(File::open(path)?);
     let mut header = String::new();
     input.read_line(&mut header)?;
     let field = |tag: char| header.split_whitespace().skip(1).find_map(|f| f.strip_prefix(tag)).ok_or("not YUV4MPEG2");
@@ -31,21 +34,29 @@ fn main() -> Result<(), Box<dyn Error>> {
     let layout = FrameLayout::i420(width, height);
     // The length is not known beforehand; a short one means many candidates.
     let mut session = Session::new(&options, 0.0);
+    let mut offsets = Vec::new();
     let mut marker = Vec::new();
     loop {
         marker.clear();
         if input.read_until(b'\n', &mut marker)? == 0 {
             break;
         }
+        offsets.push(input.stream_position()?);
         let mut data = vec![0; FrameLayout::i420_len(width, height)];
         input.read_exact(&mut data)?;
         session.push(session.frames() as f64 * frame_s, frame_s, &layout, &mut data)?;
     }
     session.finish();
+    for index in session.second_look() {
+        input.seek(SeekFrom::Start(offsets[index as usize]))?;
+        let mut data = vec![0; FrameLayout::i420_len(width, height)];
+        input.read_exact(&mut data)?;
+        session.add_candidate(index, &layout, data)?;
+    }
 
     let pack = PackSpec::parse(include_str!("../models/pack.toml"))?;
     let video = Video {
-        name: "stdin".into(),
+        name: "y4m".into(),
         duration_s: session.frames() as f64 * frame_s,
         width: width as u32,
         height: height as u32,

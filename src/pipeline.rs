@@ -1,21 +1,28 @@
 //! One video from the first frame to the manifest.
 //!
-//! [`Session`] keeps the records of a scan: frame times, scenes, and for each
-//! candidate its features and faces. Pixels pass through and leave. Everything
-//! after the scan works on these records, so that another budget or threshold
-//! means another [`Session::manifest`], not another scan.
+//! [`Session`] keeps the records of a scan: a few numbers of every frame, the
+//! scenes, and for each candidate its features and faces. Pixels pass through and
+//! leave. Everything after the scan works on these records, so that another budget
+//! or threshold means another [`Session::manifest`], not another scan.
+//!
+//! Candidates are taken from the stream before it is known where a transition
+//! ends or which shot comes back later. What that misses, [`Session::second_look`]
+//! names: a few frames to decode once more ([`Session::add_candidate`]).
 
 use crate::error::{Error, Result};
 use crate::faces::Face;
 use crate::faces::cluster;
 use crate::faces::pack::PackSpec;
-use crate::frame::FrameLayout;
+use crate::frame::{Frame, FrameLayout};
 use crate::manifest::{KeptFace, KeptFrame, Manifest, Options, PackInfo, Person, Rejected, SCHEMA, Scene, Tool, Video};
+use crate::sampling::features::Features;
 use crate::sampling::scenes::{SceneMap, TransitionKind};
+use crate::sampling::second_look::{Glance, second_look};
 use crate::sampling::selection::{self, Criteria, Item, Reason};
 use crate::sampling::similarity::RunOptions;
 use crate::sampling::{Candidate, Sampler};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// Candidates per second of video: never more than this …
 const MOST_CANDIDATES_PER_S: f64 = 8.0;
@@ -24,6 +31,15 @@ const MOST_CANDIDATES_PER_S: f64 = 8.0;
 const CANDIDATES_PER_BUDGET: f64 = 4.0;
 /// Thumbnail contrast below which a frame shows nothing.
 const BLANK_CONTRAST: f32 = 4.0;
+/// Frames on both sides of a gradual transition that may still show a trace of it.
+const TRANSITION_MARGIN: u64 = 2;
+
+/// What remains of every frame.
+struct Seen {
+    time_s: f64,
+    sharpness: f32,
+    phash: u64,
+}
 
 /// What remains of a candidate when its pixels are gone.
 struct Record {
@@ -39,7 +55,8 @@ struct Record {
 /// The records of one video.
 pub struct Session {
     sampler: Option<Sampler>,
-    times_s: Vec<f64>,
+    look_alike_bits: u32,
+    seen: Vec<Seen>,
     end_s: f64,
     scenes: SceneMap,
     candidates: Vec<Record>,
@@ -50,15 +67,17 @@ impl Session {
     pub fn new(options: &Options, duration_s: f64) -> Self {
         let wanted = CANDIDATES_PER_BUDGET * options.budget.max(1) as f64;
         let min_length_s = (duration_s / wanted).clamp(1.0 / MOST_CANDIDATES_PER_S, 2.0);
+        let look_alike_bits = selection::similarity_to_bits(options.similarity) as u32;
         let runs = RunOptions {
-            max_hash_bits: selection::similarity_to_bits(options.similarity) as u32,
+            max_hash_bits: look_alike_bits,
             max_difference: 12.0,
             min_length_s,
             max_length_s: (4.0 * min_length_s).max(2.0),
         };
         Self {
             sampler: Some(Sampler::new(runs)),
-            times_s: Vec::new(),
+            look_alike_bits,
+            seen: Vec::new(),
             end_s: 0.0,
             scenes: SceneMap::default(),
             candidates: Vec::new(),
@@ -77,8 +96,9 @@ impl Session {
         let Some(sampler) = &mut self.sampler else {
             return Err(Error::Usage("a frame came after the end of the scan".into()));
         };
-        let candidate = sampler.push(time_s, layout, data)?;
-        self.times_s.push(time_s);
+        let features = Features::measure(&Frame::new(layout, data)?)?;
+        self.seen.push(Seen { time_s, sharpness: features.sharpness, phash: features.phash });
+        let candidate = sampler.push(time_s, features, layout, data);
         self.end_s = self.end_s.max(time_s + duration_s);
         Ok(candidate.inspect(|c| self.record(c)))
     }
@@ -90,8 +110,46 @@ impl Session {
         candidate.inspect(|c| self.record(c))
     }
 
+    /// After the scan: frames that are worth decoding once more, in order. Hand
+    /// each to [`Session::add_candidate`]; without them the choice is only less good.
+    pub fn second_look(&self) -> Vec<u64> {
+        let spoilt = self.spoilt_ranges();
+        let glance = |(index, seen): (usize, &Seen)| Glance {
+            phash: seen.phash,
+            sharpness: seen.sharpness,
+            clean: !lies_in(&spoilt, index as u64),
+            candidate: self.position(index as u64).is_ok(),
+        };
+        let frames: Vec<Glance> = self.seen.iter().enumerate().map(glance).collect();
+        let scenes: Vec<Range<usize>> =
+            self.scenes().iter().map(|s| s.start_frame as usize..s.end_frame as usize).collect();
+        let wanted = second_look(&frames, &scenes, self.look_alike_bits);
+        wanted.into_iter().map(|i| i as u64).collect()
+    }
+
+    /// Makes a frame that was pushed before a candidate as well; the pixels are
+    /// handed back with it for face analysis.
+    pub fn add_candidate(&mut self, index: u64, layout: &FrameLayout, data: Vec<u8>) -> Result<Candidate> {
+        let time_s = self.time_of(index)?;
+        let features = Features::measure(&Frame::new(layout, &data)?)?;
+        let candidate = Candidate { index, time_s, features, layout: layout.clone(), data };
+        self.record(&candidate);
+        Ok(candidate)
+    }
+
+    /// Presentation time of a frame that was pushed, in seconds.
+    pub fn time_of(&self, index: u64) -> Result<f64> {
+        let seen = self.seen.get(index as usize);
+        Ok(seen.ok_or_else(|| Error::Usage(format!("there is no frame {index}")))?.time_s)
+    }
+
+    fn position(&self, index: u64) -> std::result::Result<usize, usize> {
+        self.candidates.binary_search_by_key(&index, |c| c.index)
+    }
+
     fn record(&mut self, c: &Candidate) {
-        self.candidates.push(Record {
+        let Err(position) = self.position(c.index) else { return };
+        let record = Record {
             index: c.index,
             time_s: c.time_s,
             sharpness: c.features.sharpness,
@@ -99,20 +157,20 @@ impl Session {
             colors: c.features.thumb.color_layout(),
             blank: c.features.thumb.contrast() < BLANK_CONTRAST,
             faces: None,
-        });
+        };
+        self.candidates.insert(position, record);
     }
 
     /// Stores the faces of the candidate at frame `index`.
     pub fn set_faces(&mut self, index: u64, faces: Vec<Face>) -> Result<()> {
-        let found = self.candidates.binary_search_by_key(&index, |c| c.index);
-        let position = found.map_err(|_| Error::Usage(format!("frame {index} is not a candidate")))?;
+        let position = self.position(index).map_err(|_| Error::Usage(format!("frame {index} is not a candidate")))?;
         self.candidates[position].faces = Some(faces);
         Ok(())
     }
 
     /// Frames taken so far.
     pub fn frames(&self) -> u64 {
-        self.times_s.len() as u64
+        self.seen.len() as u64
     }
 
     /// Candidates so far, and how many of them have been analysed.
@@ -122,10 +180,10 @@ impl Session {
 
     /// The scenes, once the scan has ended.
     pub fn scenes(&self) -> Vec<Scene> {
-        if self.times_s.is_empty() {
+        if self.seen.is_empty() {
             return Vec::new();
         }
-        let time = |frame: u64| self.times_s.get(frame as usize).copied().unwrap_or(self.end_s);
+        let time = |frame: u64| self.seen.get(frame as usize).map_or(self.end_s, |f| f.time_s);
         let boundaries = &self.scenes.boundaries;
         (0..=boundaries.len())
             .map(|index| {
@@ -147,13 +205,26 @@ impl Session {
             .collect()
     }
 
-    /// Whether a frame lies in a gradual transition or a flash.
-    fn in_transition(&self, frame: u64) -> bool {
-        let gradual = self.scenes.boundaries.iter().any(|b| b.from < b.frame && (b.from..b.frame).contains(&frame));
-        gradual || self.scenes.flashes.iter().any(|&(from, to)| (from..to).contains(&frame))
+    /// Half-open ranges of frames in or next to a gradual transition, or in a
+    /// flash, in order and apart.
+    fn spoilt_ranges(&self) -> Vec<Range<u64>> {
+        let gradual = self.scenes.boundaries.iter().filter(|b| b.from < b.frame);
+        let gradual = gradual.map(|b| b.from.saturating_sub(TRANSITION_MARGIN)..b.frame + TRANSITION_MARGIN);
+        let flashes = self.scenes.flashes.iter().map(|&(from, to)| from..to);
+        let mut ranges: Vec<Range<u64>> = gradual.chain(flashes).collect();
+        ranges.sort_by_key(|r| r.start);
+        ranges.dedup_by(|next, last| {
+            let joined = next.start <= last.end;
+            if joined {
+                last.end = last.end.max(next.end);
+            }
+            joined
+        });
+        ranges
     }
 
     fn items(&self, options: &Options) -> Vec<Item> {
+        let spoilt = self.spoilt_ranges();
         let starts: Vec<u64> = self.scenes.boundaries.iter().map(|b| b.frame).collect();
         self.candidates
             .iter()
@@ -163,7 +234,7 @@ impl Session {
                 phash: c.phash,
                 colors: c.colors,
                 face: large_faces(c, options).map(|f| f.quality).fold(0.0, f32::max),
-                spoilt: if self.in_transition(c.index) {
+                spoilt: if lies_in(&spoilt, c.index) {
                     Some(Reason::Transition)
                 } else if c.blank {
                     Some(Reason::Blank)
@@ -247,6 +318,12 @@ impl Session {
             timings_s,
         }
     }
+}
+
+/// Whether a frame lies in one of some ranges that are in order and apart.
+fn lies_in(ranges: &[Range<u64>], frame: u64) -> bool {
+    let after = ranges.partition_point(|r| r.start <= frame);
+    after > 0 && ranges[after - 1].contains(&frame)
 }
 
 /// A candidate's faces that are large enough to count.

@@ -80,10 +80,13 @@ fn sift(frames: Vec<Vec<u8>>, options: &Options) -> framesift::manifest::Manifes
     let layout = FrameLayout::i420(320, 180);
     let total = frames.len() as u64;
     let mut session = Session::new(options, total as f64 / 25.0);
-    for (i, mut data) in frames.into_iter().enumerate() {
-        session.push(i as f64 / 25.0, 0.04, &layout, &mut data).unwrap();
+    for (i, data) in frames.iter().enumerate() {
+        session.push(i as f64 / 25.0, 0.04, &layout, &mut data.clone()).unwrap();
     }
     session.finish();
+    for index in session.second_look() {
+        session.add_candidate(index, &layout, frames[index as usize].clone()).unwrap();
+    }
     let spec = PackSpec::parse(include_str!("../models/pack.toml")).unwrap();
     let video = Video {
         name: "made".into(),

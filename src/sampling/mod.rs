@@ -4,17 +4,18 @@
 //! features      numbers and a thumbnail of each frame
 //! scenes        shot boundaries; mixture: what gradual ones are made of
 //! similarity    runs of look-alikes → the sharpest of each: the candidates
+//! second_look   what the stream has missed, named when the video is known
 //! selection     the choice under a budget, when the candidates are analysed
 //! ```
 
 pub mod features;
 pub mod mixture;
 pub mod scenes;
+pub mod second_look;
 pub mod selection;
 pub mod similarity;
 
-use crate::error::Result;
-use crate::frame::{Frame, FrameLayout};
+use crate::frame::FrameLayout;
 use features::Features;
 use scenes::{SceneDetector, SceneMap};
 use similarity::{RunOptions, Runs, Step};
@@ -48,28 +49,34 @@ impl Sampler {
         Self { detector: SceneDetector::default(), runs: Runs::new(runs), held: None, next_index: 0 }
     }
 
-    /// Takes the next frame in presentation order and returns the candidate that
-    /// it completes, if any. `data` is taken away when the frame is worth
-    /// holding; what it displaces is put in its place for reuse.
-    pub fn push(&mut self, time_s: f64, layout: &FrameLayout, data: &mut Vec<u8>) -> Result<Option<Candidate>> {
-        let features = Features::measure(&Frame::new(layout, data)?)?;
+    /// Takes the next frame in presentation order, and what was measured of it,
+    /// and returns the candidate that it completes, if any. `data` is taken away
+    /// when the frame is worth holding; what it displaces is put in its place for
+    /// reuse.
+    pub fn push(
+        &mut self,
+        time_s: f64,
+        features: Features,
+        layout: &FrameLayout,
+        data: &mut Vec<u8>,
+    ) -> Option<Candidate> {
         let index = self.next_index;
         self.next_index += 1;
         self.detector.push(&features);
         let step = self.runs.push(time_s, &features);
         if step == Step::Worse {
-            return Ok(None);
+            return None;
         }
         let frame = Candidate { index, time_s, features, layout: layout.clone(), data: std::mem::take(data) };
         let displaced = self.held.replace(frame);
-        Ok(match (step, displaced) {
+        match (step, displaced) {
             (Step::NewRun, complete) => complete,
             (_, Some(worse)) => {
                 *data = worse.data;
                 None
             }
             (_, None) => None,
-        })
+        }
     }
 
     /// Frames taken so far.
