@@ -1,5 +1,5 @@
 //! Runs of look-alike frames, each reduced to one: its sharpest, of those that
-//! differ from the run before if there are any.
+//! show something new if there are any.
 //!
 //! Streaming: a run grows while frames still look like its first one; only the
 //! sharpest frame so far is held at full resolution. Fast movement would end a
@@ -44,6 +44,8 @@ pub enum Step {
 pub struct Runs {
     options: RunOptions,
     run: Option<Run>,
+    /// Hashes of what stands for the runs that are complete.
+    representatives: Vec<u64>,
 }
 
 struct Run {
@@ -53,34 +55,50 @@ struct Run {
     /// Thumbnail difference of the last two frames.
     step: f32,
     best: Best,
-    /// Hash of the frame that stands for the run before.
-    predecessor: Option<u64>,
 }
 
-/// The frame that stands for a run so far. One that differs from the run
-/// before's comes before one that does not: two sharp neighbours on either side
-/// of the border between two runs would be look-alikes. Then the sharper one.
+/// The frame that stands for a run so far: one that is no look-alike of anything
+/// that stands for an earlier run, if there is one; then the sharpest. The sharpest
+/// alone would not do: two sharp neighbours on either side of the border between
+/// two runs are look-alikes, and so are the sharpest moments of a shot that comes
+/// back.
 #[derive(Clone, Copy, PartialEq, PartialOrd)]
 struct Best {
-    distinct: bool,
+    novelty: Novelty,
     sharpness: f32,
     phash: u64,
+}
+
+/// How far a frame is from everything that stands for an earlier run.
+#[derive(Clone, Copy, PartialEq, PartialOrd)]
+enum Novelty {
+    Repeats,
+    Resembles,
+    New,
+}
+
+impl Best {
+    fn of(features: &Features, representatives: &[u64], look_alike_bits: u32) -> Self {
+        let bits = |hash: &u64| (hash ^ features.phash).count_ones();
+        let nearest = representatives.iter().map(bits).min().unwrap_or(u32::MAX);
+        let novelty = match nearest {
+            bits if bits > look_alike_bits => Novelty::New,
+            bits if bits > look_alike_bits / 2 => Novelty::Resembles,
+            _ => Novelty::Repeats,
+        };
+        Self { novelty, sharpness: features.sharpness, phash: features.phash }
+    }
 }
 
 impl Runs {
     /// Nothing seen yet.
     pub fn new(options: RunOptions) -> Self {
-        Self { options, run: None }
+        Self { options, run: None, representatives: Vec::new() }
     }
 
     /// Takes the next frame in presentation order.
     pub fn push(&mut self, time_s: f64, features: &Features) -> Step {
         let o = self.options;
-        let rate = |predecessor: Option<u64>| Best {
-            distinct: predecessor.is_none_or(|hash| (hash ^ features.phash).count_ones() > o.max_hash_bits),
-            sharpness: features.sharpness,
-            phash: features.phash,
-        };
         if let Some(run) = &mut self.run {
             let length_s = time_s - run.start_s;
             let step = run.previous.thumb.difference(&features.thumb);
@@ -90,7 +108,7 @@ impl Runs {
                 && run.first.thumb.difference(&features.thumb) <= o.max_difference;
             if !jump && length_s < o.max_length_s && (alike || length_s < o.min_length_s) {
                 run.previous = features.clone();
-                let rated = rate(run.predecessor);
+                let rated = Best::of(features, &self.representatives, o.max_hash_bits);
                 if rated <= run.best {
                     return Step::Worse;
                 }
@@ -98,15 +116,61 @@ impl Runs {
                 return Step::Better;
             }
         }
-        let (step, predecessor) = self.run.as_ref().map_or((0.0, None), |run| (run.step, Some(run.best.phash)));
-        self.run = Some(Run {
-            start_s: time_s,
-            first: features.clone(),
-            previous: features.clone(),
-            step,
-            best: rate(predecessor),
-            predecessor,
-        });
+        let step = self.run.as_ref().map_or(0.0, |run| run.step);
+        self.representatives.extend(self.run.take().map(|run| run.best.phash));
+        let best = Best::of(features, &self.representatives, o.max_hash_bits);
+        self.run = Some(Run { start_s: time_s, first: features.clone(), previous: features.clone(), step, best });
         Step::NewRun
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sampling::features::tests::features;
+
+    const OPTIONS: RunOptions =
+        RunOptions { max_hash_bits: 8, max_difference: 12.0, min_length_s: 0.125, max_length_s: 2.0 };
+
+    /// Frames at 25 per second: which of them stand for the runs, the last one included.
+    fn representatives(frames: &[Features]) -> Vec<usize> {
+        let mut runs = Runs::new(OPTIONS);
+        let mut chosen = vec![0];
+        for (i, frame) in frames.iter().enumerate() {
+            match runs.push(i as f64 / 25.0, frame) {
+                Step::NewRun if i > 0 => chosen.push(i),
+                Step::NewRun | Step::Better => *chosen.last_mut().unwrap() = i,
+                Step::Worse => {}
+            }
+        }
+        chosen
+    }
+
+    fn sharp(frame: &Features, sharpness: f32) -> Features {
+        Features { sharpness, ..frame.clone() }
+    }
+
+    #[test]
+    fn a_still_picture_gives_its_sharpest_frame() {
+        let still = features(0, 1.0);
+        let frames: Vec<Features> = (0..25).map(|i| sharp(&still, if i == 17 { 50.0 } else { 40.0 })).collect();
+        assert_eq!(representatives(&frames), [17]);
+    }
+
+    #[test]
+    fn even_a_still_picture_gives_a_frame_now_and_then() {
+        assert_eq!(representatives(&vec![features(0, 1.0); 120]).len(), 3);
+    }
+
+    #[test]
+    fn what_is_new_comes_before_what_is_sharp() {
+        let (known, new) = (features(0, 1.0), features(150, 1.0));
+        let mut frames = vec![known.clone(); 10];
+        // The run begins with a sharper look-alike of the first: a shot that comes back.
+        frames.extend(vec![features(75, 1.0); 10]);
+        frames.extend(vec![sharp(&known, 90.0); 2]);
+        frames.extend(vec![sharp(&new, 20.0); 1]);
+        let chosen = representatives(&frames);
+        assert_eq!(*chosen.last().unwrap(), 22, "{chosen:?}");
     }
 }
