@@ -11,12 +11,12 @@
 
 use crate::faces::pack::{Pack, PackSpec};
 use crate::faces::{Face, FaceAnalyzer};
-use crate::frame::{Frame, FrameLayout, resize};
+use crate::frame::{Frame, FrameLayout};
 use crate::inference::int8::kernels::Isa;
 use crate::manifest::{Options, Tool, Video};
 use crate::pipeline::Session;
 use crate::sampling::Candidate;
-use fast_image_resize::PixelType;
+use crate::still;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::{BTreeMap, VecDeque};
 use wasm_bindgen::prelude::*;
@@ -71,6 +71,8 @@ pub struct Scan {
     spare: Vec<Vec<u8>>,
     /// Candidates that JavaScript has not collected yet.
     ready: VecDeque<Candidate>,
+    /// No more frames are to come, and so no buffers are kept for them.
+    ended: bool,
 }
 
 /// A candidate's description for the pool.
@@ -79,6 +81,13 @@ struct CandidateView<'a> {
     index: u64,
     time_s: f64,
     layout: &'a FrameLayout,
+}
+
+/// A frame to decode once more.
+#[derive(Serialize)]
+struct AgainView {
+    index: u64,
+    time_s: f64,
 }
 
 #[wasm_bindgen]
@@ -95,6 +104,7 @@ impl Scan {
             open: None,
             spare: Vec::new(),
             ready: VecDeque::new(),
+            ended: false,
         })
     }
 
@@ -146,6 +156,7 @@ impl Scan {
         self.process_batch()?;
         self.ready.extend(self.session.finish());
         self.spare = Vec::new();
+        self.ended = true;
         Ok(self.ready.len())
     }
 
@@ -157,13 +168,43 @@ impl Scan {
         }
     }
 
-    /// The pixels of the oldest waiting candidate, copied out of wasm memory;
-    /// the candidate is gone afterwards.
-    pub fn take_pixels(&mut self) -> Option<js_sys::Uint8Array> {
-        let candidate = self.ready.pop_front()?;
-        let pixels = js_sys::Uint8Array::from(candidate.data.as_slice());
-        self.spare.push(candidate.data);
-        Some(pixels)
+    /// Bytes of the oldest waiting candidate's pixels; 0 when none is waiting.
+    #[wasm_bindgen(getter)]
+    pub fn candidate_bytes(&self) -> usize {
+        self.ready.front().map_or(0, |c| c.data.len())
+    }
+
+    /// Copies the pixels of the oldest waiting candidate into `target`, which
+    /// must have [`Scan::candidate_bytes`] bytes; the candidate is gone afterwards.
+    pub fn take_pixels(&mut self, target: &js_sys::Uint8Array) -> Result<(), JsError> {
+        if self.ready.is_empty() || target.length() as usize != self.candidate_bytes() {
+            return Err(JsError::new("no candidate of this size is waiting"));
+        }
+        if let Some(candidate) = self.ready.pop_front() {
+            target.copy_from(&candidate.data);
+            if !self.ended {
+                self.spare.push(candidate.data);
+            }
+        }
+        Ok(())
+    }
+
+    /// After [`Scan::finish`]: `{ index, time_s }` of frames that are worth decoding
+    /// once more. Each is to be written like any other frame and handed over with
+    /// [`Scan::commit_again`].
+    pub fn second_look(&self) -> Result<JsValue, JsError> {
+        let wanted = self.session.second_look().into_iter();
+        let views = wanted.map(|index| Ok(AgainView { index, time_s: self.session.time_of(index)? }));
+        to_js(&views.collect::<crate::Result<Vec<_>>>().map_err(js_error)?)
+    }
+
+    /// Takes what was written into the reserved place as frame `index`, seen
+    /// before, which is waiting as a candidate afterwards.
+    pub fn commit_again(&mut self, index: u32, layout: JsValue) -> Result<(), JsError> {
+        let layout = from_js(layout)?;
+        let data = self.open.take().ok_or_else(|| JsError::new("commit without reserve"))?;
+        self.ready.push_back(self.session.add_candidate(u64::from(index), &layout, data).map_err(js_error)?);
+        Ok(())
     }
 
     /// Stores what the pool found in the candidate at frame `index`. `faces`: array of [`Face`].
@@ -200,11 +241,6 @@ struct Analysis {
     faces: Vec<Face>,
 }
 
-/// Longer side of a gallery thumbnail in pixels.
-const THUMBNAIL_PX: usize = 320;
-/// JPEG quality of thumbnails, 1–100.
-const THUMBNAIL_QUALITY: u8 = 80;
-
 #[wasm_bindgen]
 impl Analyzer {
     /// Checks the pack's files and prepares the networks.
@@ -222,24 +258,28 @@ impl Analyzer {
         let picture = Frame::new(&layout, pixels).and_then(|f| f.to_rgb()).map_err(js_error)?;
         let faces = self.faces.analyze(&picture).map_err(js_error)?;
         let result = to_js(&Analysis { faces })?;
-        let thumbnail = js_sys::Uint8Array::from(thumbnail(&picture).map_err(js_error)?.as_slice());
+        let thumbnail = js_sys::Uint8Array::from(still::thumbnail_jpeg(&picture).map_err(js_error)?.as_slice());
         js_sys::Reflect::set(&result, &"thumbnail".into(), &thumbnail)
             .map_err(|_| JsError::new("cannot attach the thumbnail"))?;
         Ok(result)
     }
 }
 
-fn thumbnail(picture: &image::RgbImage) -> crate::Result<Vec<u8>> {
-    let (w, h) = (picture.width() as usize, picture.height() as usize);
-    let scale = (THUMBNAIL_PX as f32 / w.max(h) as f32).min(1.0);
-    let side = |v: usize| ((v as f32 * scale).round() as usize).max(1);
-    let (tw, th) = (side(w), side(h));
-    let mut small = vec![0; tw * th * 3];
-    resize(picture.as_raw(), (w, h), &mut small, (tw, th), PixelType::U8x3)?;
-    let mut jpeg = Vec::new();
-    let mut encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, THUMBNAIL_QUALITY);
-    encoder.encode(&small, tw as u32, th as u32, image::ExtendedColorType::Rgb8)?;
-    Ok(jpeg)
+/// A chosen frame and its faces as files: array of JPEGs (`Uint8Array`), the frame
+/// first, then a face for each of `boxes` (arrays of x, y, width, height).
+/// `layout`: [`FrameLayout`].
+#[wasm_bindgen]
+pub fn encode_stills(layout: JsValue, pixels: &[u8], boxes: JsValue) -> Result<js_sys::Array, JsError> {
+    let (layout, boxes): (FrameLayout, Vec<[f32; 4]>) = (from_js(layout)?, from_js(boxes)?);
+    let picture = Frame::new(&layout, pixels).and_then(|f| f.to_rgb()).map_err(js_error)?;
+    let files = js_sys::Array::new();
+    let add = |jpeg: crate::Result<Vec<u8>>| -> Result<(), JsError> {
+        files.push(&js_sys::Uint8Array::from(jpeg.map_err(js_error)?.as_slice()));
+        Ok(())
+    };
+    add(still::frame_jpeg(&picture))?;
+    boxes.into_iter().try_for_each(|bbox| add(still::face_jpeg(&picture, bbox)))?;
+    Ok(files)
 }
 
 /// A network on its own, for `npm run bench`.

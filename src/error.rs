@@ -18,7 +18,7 @@ pub enum Error {
     Usage(String),
     /// An image could not be encoded.
     #[error("image: {0}")]
-    Image(#[from] image::ImageError),
+    Image(String),
 }
 
 /// `Result` with this crate's [`Error`].

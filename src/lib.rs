@@ -13,6 +13,9 @@
 //!        │                     on inference: tract + our INT8 kernels
 //!        ▼
 //!     pipeline                 the records of one video → selection → manifest
+//!        │  chosen frames, decoded once more
+//!        ▼
+//!      still                   frames, faces and thumbnails as JPEG
 //! ```
 //!
 //! Pixels only pass through; what stays are small records, so memory does not
@@ -28,6 +31,7 @@ pub mod inference;
 pub mod manifest;
 pub mod pipeline;
 pub mod sampling;
+pub mod still;
 
 #[cfg(target_arch = "wasm32")]
 pub mod browser;

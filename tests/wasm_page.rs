@@ -1,7 +1,7 @@
 //! The JavaScript border, in a page of headless Chromium.
 #![cfg(target_arch = "wasm32")]
 
-use framesift::browser::{Analyzer, Scan, device};
+use framesift::browser::{Analyzer, Scan, device, encode_stills};
 use framesift::frame::FrameLayout;
 use serde::Serialize;
 use wasm_bindgen::JsValue;
@@ -48,12 +48,20 @@ fn a_scan_from_frames_to_manifest() {
     assert_eq!(scan.finish().ok().unwrap(), 2);
     for _ in 0..2 {
         let candidate = scan.candidate().ok().unwrap();
-        let pixels = scan.take_pixels().unwrap();
-        assert_eq!(pixels.length() as usize, FrameLayout::i420_len(160, 96));
+        assert_eq!(scan.candidate_bytes(), FrameLayout::i420_len(160, 96));
+        let pixels = js_sys::Uint8Array::new_with_length(scan.candidate_bytes() as u32);
+        scan.take_pixels(&pixels).ok().unwrap();
+        assert!(pixels.to_vec().iter().any(|&v| v != pixels.get_index(0)), "a picture, not one colour");
         let index = get(&candidate, "index").as_f64().unwrap() as u32;
         scan.set_faces(index, js_sys::Array::new().into()).ok().unwrap();
     }
     assert!(scan.candidate().ok().unwrap().is_undefined());
+    assert_eq!(scan.candidate_bytes(), 0);
+    // Both scenes have a clean candidate, so nothing is to be decoded again; but it could be.
+    assert_eq!(js_sys::Array::from(&scan.second_look().ok().unwrap()).length(), 0);
+    scan.reserve(FrameLayout::i420_len(160, 96));
+    scan.commit_again(7, layout.clone()).ok().unwrap();
+    assert_eq!(get(&scan.candidate().ok().unwrap(), "index"), 7.into());
 
     let video = js(&serde_json::json!({
         "name": "made", "duration_s": 2.0, "width": 160, "height": 96, "rotation_deg": 0, "codec": "raw",
@@ -66,6 +74,19 @@ fn a_scan_from_frames_to_manifest() {
 }
 
 #[wasm_bindgen_test]
+fn a_chosen_frame_becomes_jpegs() {
+    let layout = FrameLayout::i420(160, 96);
+    let pixels: Vec<u8> = (0..FrameLayout::i420_len(160, 96)).map(|i| (i % 160) as u8).collect();
+    let files = encode_stills(js(&layout), &pixels, js(&[[20.0, 10.0, 40.0, 50.0]])).ok().unwrap();
+    let size = |i: u32| {
+        let jpeg = js_sys::Uint8Array::from(files.get(i)).to_vec();
+        let picture = image::load_from_memory(&jpeg).unwrap();
+        (picture.width(), picture.height())
+    };
+    assert_eq!((files.length(), size(0), size(1)), (2, (160, 96), (80, 75)));
+}
+
+#[wasm_bindgen_test]
 fn mistakes_become_errors_not_panics() {
     let mut scan = Scan::new(js(&serde_json::json!({})), 1.0, PACK).ok().unwrap();
     assert!(scan.commit(0.0, 0.04, js(&FrameLayout::i420(160, 96))).is_err(), "commit without reserve");
@@ -74,5 +95,7 @@ fn mistakes_become_errors_not_panics() {
     assert!(scan.process_batch().is_err(), "ten bytes are not a frame");
     assert!(scan.set_faces(7, js_sys::Array::new().into()).is_err(), "not a candidate");
     assert!(Scan::new(js(&serde_json::json!({ "budget": "many" })), 1.0, PACK).is_err());
+    assert!(scan.take_pixels(&js_sys::Uint8Array::new_with_length(9)).is_err(), "no candidate is waiting");
+    assert!(encode_stills(js(&FrameLayout::i420(160, 96)), &[0; 9], js_sys::Array::new().into()).is_err());
     assert!(Analyzer::new(PACK, vec![0; 8], vec![0; 8]).is_err(), "damaged models");
 }

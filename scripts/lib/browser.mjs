@@ -57,7 +57,7 @@ export async function waitForState(page, ...states) {
 
 export class PageFailure extends Error {}
 
-/** Polls the resident memory of Chromium's renderers; `stop` returns the peak in bytes. */
+/** Polls the resident memory of the page's renderer process, workers included; `stop` returns the peak in bytes. */
 export function watchRendererMemory(samples) {
   let peak = 0;
   const started = Date.now();
@@ -76,7 +76,7 @@ export function watchRendererMemory(samples) {
   };
 }
 
-/** Sum over the renderer processes below this one (Linux; elsewhere 0). */
+/** The largest renderer process below this one (Linux; elsewhere 0): the others are Chromium's idle spares. */
 function rendererBytes() {
   const children = new Map();
   const renderers = [];
@@ -99,12 +99,12 @@ function rendererBytes() {
     for (let up = id; up && up !== '0'; up = children.get(up)) if (up === String(process.pid)) return true;
     return false;
   };
-  return renderers.filter(isOurs).reduce((sum, id) => {
+  const sizes = renderers.filter(isOurs).map((id) => {
     try {
-      const kib = /^VmRSS:\s*(\d+)/m.exec(readFileSync(`/proc/${id}/status`, 'utf8'))?.[1];
-      return sum + Number(kib ?? 0) * 1024;
+      return 1024 * Number(/^VmRSS:\s*(\d+)/m.exec(readFileSync(`/proc/${id}/status`, 'utf8'))?.[1] ?? 0);
     } catch {
-      return sum;
+      return 0;
     }
-  }, 0);
+  });
+  return Math.max(0, ...sizes);
 }

@@ -8,6 +8,9 @@ import { bytesText, count, etaText, h, timeText } from './ui/dom';
 import { optionsForm } from './ui/options';
 import { type Gallery, gallery, summary, timeline } from './ui/results';
 
+/** Pictures shown while the job runs. */
+const STRIP_LENGTH = 12;
+
 type State = 'loading' | 'idle' | 'opening' | 'ready' | 'running' | 'done' | 'exporting';
 
 const app = document.getElementById('app') as HTMLElement;
@@ -145,7 +148,7 @@ function receive(data: FromJob): void {
       break;
     case 'candidate':
       thumbnails.set(data.index, new Blob([data.thumbnail], { type: 'image/jpeg' }));
-      addToStrip(data.index);
+      void addToStrip(data.index);
       break;
     case 'selected':
       document.body.dataset['wasmMemoryBytes'] = String(data.wasm_memory_bytes);
@@ -204,14 +207,22 @@ function showProgress({ stage, done: finished, total, candidates }: Progress): v
   }
 }
 
-/** The latest candidates while the job runs: the user sees that it works, and on what. */
-function addToStrip(index: number): void {
+/**
+ * The latest candidates while the job runs: the user sees that it works, and on
+ * what. The same few canvases are drawn over and over: Chromium keeps the pixels
+ * of every image element it has ever shown.
+ */
+async function addToStrip(index: number): Promise<void> {
   const blob = thumbnails.get(index);
   if (!blob || state !== 'running') return;
-  const url = URL.createObjectURL(blob);
-  const image = h('img', { src: url, alt: '', onload: () => URL.revokeObjectURL(url) });
-  strip.prepend(image);
-  while (strip.childElementCount > 12) strip.lastElementChild?.remove();
+  const picture = await createImageBitmap(blob).catch(() => null);
+  if (!picture) return;
+  const free = strip.childElementCount < STRIP_LENGTH ? document.createElement('canvas') : strip.lastElementChild;
+  if (!(free instanceof HTMLCanvasElement)) return;
+  free.width = picture.width;
+  free.height = picture.height;
+  free.getContext('bitmaprenderer')?.transferFromImageBitmap(picture);
+  strip.prepend(free);
 }
 
 function showResult(manifest: Manifest): void {

@@ -1,6 +1,6 @@
 /** What the page, the job worker and the analysis workers say to each other. */
 
-import type { Manifest, Options } from './manifest';
+import type { Box, Manifest, Options } from './manifest';
 
 /** What every worker needs, fetched once when the page loads. */
 export interface Assets {
@@ -64,15 +64,22 @@ export type FromJob =
 export type ToAnalysis =
   | { type: 'init'; assets: Assets; port: MessagePort };
 
-/** Over the port between the job worker and an analysis worker. */
-export interface AnalysisRequest {
-  /** Which scan the candidate belongs to: replies to a cancelled one are dropped. */
-  scan: number;
-  index: number;
+/** Work for the pool, over the port between the job worker and an analysis worker. */
+export type PoolRequest = {
+  id: number;
   layout: unknown;
   pixels: Uint8Array<ArrayBuffer>;
+} & ({ task: 'analyze' } | { task: 'encode'; boxes: Box[] });
+
+export interface Analysis {
+  faces: unknown;
+  thumbnail: Uint8Array<ArrayBuffer>;
 }
 
-export type AnalysisReply =
-  | { scan: number; index: number; faces: unknown; thumbnail: Uint8Array<ArrayBuffer>; wasm_memory_bytes: number }
-  | { scan: number; index: number; error: string };
+/** The pixels' buffer comes back for the next frame. */
+export type PoolReply = { id: number; pixels: Uint8Array<ArrayBuffer>; wasm_memory_bytes: number } & (
+  | { task: 'analyze'; result: Analysis }
+  /** The frame as JPEG, then each face. */
+  | { task: 'encode'; result: Uint8Array<ArrayBuffer>[] }
+  | { error: string }
+);

@@ -1,9 +1,10 @@
 /**
- * One of the pool: faces and thumbnail of one candidate at a time. It has its
- * own wasm instance and talks to the job worker over a port.
+ * One of the pool: faces and thumbnail of one candidate at a time, or the files
+ * of a chosen frame. It has its own wasm instance and talks to the job worker
+ * over a port.
  */
 
-import type { AnalysisReply, AnalysisRequest, ToAnalysis } from '../protocol';
+import type { Analysis, PoolReply, PoolRequest, ToAnalysis } from '../protocol';
 import { load } from './wasm';
 
 self.onmessage = ({ data }: MessageEvent<ToAnalysis>) => {
@@ -12,17 +13,29 @@ self.onmessage = ({ data }: MessageEvent<ToAnalysis>) => {
   // Made with the first candidate: compiling the networks costs time and memory
   // that a page which is only looked at should not pay.
   let analyzer: InstanceType<typeof wasm.Analyzer> | undefined;
-  port.onmessage = ({ data: { scan, index, layout, pixels } }: MessageEvent<AnalysisRequest>) => {
-    const reply = (message: AnalysisReply, transfer: Transferable[] = []) => port.postMessage(message, transfer);
+
+  const work = (request: PoolRequest) => {
+    const { layout, pixels } = request;
+    if (request.task === 'encode') {
+      const result = wasm.encode_stills(layout, pixels, request.boxes) as Uint8Array<ArrayBuffer>[];
+      return { task: 'encode', result } as const;
+    }
+    analyzer ??= new wasm.Analyzer(assets.packToml, assets.detector, assets.embedder);
+    return { task: 'analyze', result: analyzer.analyze(layout, pixels) as Analysis } as const;
+  };
+
+  port.onmessage = ({ data: request }: MessageEvent<PoolRequest>) => {
+    const { id, pixels } = request;
+    const reply = (done: ReturnType<typeof work> | { error: string }, transfer: ArrayBuffer[] = []) => {
+      const message: PoolReply = { id, pixels, wasm_memory_bytes: memory.buffer.byteLength, ...done };
+      port.postMessage(message, [pixels.buffer, ...transfer]);
+    };
     try {
-      analyzer ??= new wasm.Analyzer(assets.packToml, assets.detector, assets.embedder);
-      const { faces, thumbnail } = analyzer.analyze(layout, pixels) as {
-        faces: unknown;
-        thumbnail: Uint8Array<ArrayBuffer>;
-      };
-      reply({ scan, index, faces, thumbnail, wasm_memory_bytes: memory.buffer.byteLength }, [thumbnail.buffer]);
+      const done = work(request);
+      const files = done.task === 'encode' ? done.result : [done.result.thumbnail];
+      reply(done, files.map((file) => file.buffer));
     } catch (error) {
-      reply({ scan, index, error: error instanceof Error ? error.message : String(error) });
+      reply({ error: error instanceof Error ? error.message : String(error) });
     }
   };
 };

@@ -1,6 +1,6 @@
 /**
- * Every frame of a track in presentation order, also past errors, and frames
- * into wasm memory.
+ * Frames of a track, all of them in presentation order, also past errors, or
+ * some of them; and their pixels in the decoder's own format.
  */
 
 import { EncodedPacketSink, type InputVideoTrack, type VideoSample, VideoSampleSink } from 'mediabunny';
@@ -39,6 +39,36 @@ export async function* decodedFrames(
   }
 }
 
+/** Presentation times are equal when they differ by less than this. */
+const SAME_TIME_S = 0.0005;
+
+/** The frames at some presentation times, in order; `null` where decoding fails. */
+export async function* samplesAt(
+  track: InputVideoTrack,
+  times_s: number[],
+): AsyncGenerator<VideoSample | null, void, undefined> {
+  let next = 0;
+  const match = (sample: VideoSample | null, time_s: number | undefined) => {
+    if (sample && time_s !== undefined && Math.abs(sample.timestamp - time_s) < SAME_TIME_S) return sample;
+    sample?.close();
+    return null;
+  };
+  while (next < times_s.length) {
+    try {
+      for await (const sample of new VideoSampleSink(track).samplesAtTimestamps(times_s.slice(next))) {
+        yield match(sample, times_s[next++]);
+      }
+      // The track ended before the last wanted time.
+      for (; next < times_s.length; next++) yield null;
+    } catch {
+      // The decoder gave up on this one; it gets another chance alone, the others a new decoder.
+      const time_s = times_s[next++] ?? 0;
+      const single = await new VideoSampleSink(track).getSample(time_s).catch(() => null);
+      yield match(single, time_s);
+    }
+  }
+}
+
 /** Time of the first key frame after `time_s`, if there is one that can be read. */
 async function nextKey(packets: EncodedPacketSink, time_s: number): Promise<number | undefined> {
   try {
@@ -65,11 +95,11 @@ export interface FrameLayout {
   full_range: boolean;
 }
 
-/** A place in wasm memory, as `Scan.reserve` hands out. */
+/** A place for a frame of so many bytes: in wasm memory (`Scan.reserve`) or a buffer. */
 export type Reserve = (bytes: number) => Uint8Array<ArrayBuffer>;
 
 /**
- * Copies a frame into wasm memory in the decoder's own pixel format. A frame
+ * Copies a frame's pixels in the decoder's own format. A frame
  * without a readable format (some hardware decoders) goes through a canvas,
  * already turned upright.
  */

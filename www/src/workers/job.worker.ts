@@ -6,7 +6,7 @@
 
 import type { Manifest, Options, Video } from '../manifest';
 import type { Assets, FromJob, Progress, ToJob } from '../protocol';
-import { copyFrame, decodedFrames } from './decode';
+import { type Reserve, copyFrame, decodedFrames, samplesAt } from './decode';
 import { exportZip } from './export';
 import { UserError, describe } from './failure';
 import { Pool } from './pool';
@@ -33,6 +33,8 @@ class Job {
   private scanned: { scan: Scan; video: Video; timings_s: Record<string, number> } | undefined;
   private candidates = 0;
   private analysed = 0;
+  /** The first analysis that failed: its worker is likely out of memory. */
+  private failure: Error | undefined;
   private lastProgress_ms = 0;
   private cancelRequested = false;
 
@@ -41,11 +43,7 @@ class Job {
     ports: MessagePort[],
   ) {
     this.loaded = load(assets);
-    this.pool = new Pool(ports, ({ index, faces, thumbnail }) => {
-      this.analysed += 1;
-      this.scan?.set_faces(index, faces);
-      send({ type: 'candidate', index, thumbnail }, [thumbnail.buffer]);
-    });
+    this.pool = new Pool(ports);
   }
 
   get device(): string {
@@ -96,6 +94,7 @@ class Job {
     this.scanned = undefined;
     this.candidates = 0;
     this.analysed = 0;
+    this.failure = undefined;
   }
 
   private progress(stage: Progress['stage'], done: number, total: number, force = false): void {
@@ -110,6 +109,11 @@ class Job {
     if (this.cancelRequested) throw new Cancelled();
   }
 
+  private throwIfStopped(): void {
+    this.throwIfCancelled();
+    if (this.failure) throw this.failure;
+  }
+
   private async scanVideo({ track, facts }: OpenVideo, options: Options): Promise<void> {
     this.forget();
     const start_ms = performance.now();
@@ -119,7 +123,7 @@ class Job {
 
     const scan = new this.loaded.wasm.Scan(options, facts.duration_s, this.assets.packToml);
     this.scan = scan;
-    const reserve = (bytes: number) => {
+    const reserve: Reserve = (bytes) => {
       const pointer = scan.reserve(bytes);
       return new Uint8Array(this.loaded.memory.buffer, pointer, bytes);
     };
@@ -133,12 +137,7 @@ class Job {
       let waiting = run();
       sampling_ms += performance.now() - before_ms;
       for (; waiting > 0; waiting--) {
-        this.throwIfCancelled();
-        const { index, layout } = scan.candidate() as { index: number; layout: unknown };
-        const pixels = scan.take_pixels() as Uint8Array<ArrayBuffer> | undefined;
-        if (!pixels) break;
-        this.candidates += 1;
-        await this.pool.submit({ index, layout, pixels }, options.workers);
+        await this.analyseNext(scan, options);
         this.progress('scan', decoded, expected);
       }
     };
@@ -164,6 +163,7 @@ class Job {
       this.progress('scan', decoded, expected);
     }
     await process(() => scan.finish());
+    await this.lookAgain(track, scan, reserve, options);
     const scan_ms = performance.now() - start_ms;
     if (decoded === 0) {
       throw new UserError(
@@ -180,7 +180,7 @@ class Job {
     } finally {
       clearInterval(waiting);
     }
-    this.throwIfCancelled();
+    this.throwIfStopped();
     const total_ms = performance.now() - start_ms;
     const missing = Math.max(0, expected - decoded);
     if (missing > 0) notes.push(`${missing} of ${expected} frames are missing: the file is cut off or damaged`);
@@ -200,6 +200,41 @@ class Job {
       },
       timings_s: { scan: scan_ms / 1000, sampling: sampling_ms / 1000, faces_after_scan: (total_ms - scan_ms) / 1000, total: total_ms / 1000 },
     };
+  }
+
+  /** Sends the oldest waiting candidate to the pool; waits while the pool is full. */
+  private async analyseNext(scan: Scan, { workers }: Options): Promise<void> {
+    this.throwIfStopped();
+    const { index, layout } = scan.candidate() as { index: number; layout: unknown };
+    const pixels = this.pool.buffer(scan.candidate_bytes);
+    scan.take_pixels(pixels);
+    this.candidates += 1;
+    const { result } = await this.pool.analyze({ layout, pixels }, workers);
+    result.then(
+      ({ faces, thumbnail }) => {
+        this.analysed += 1;
+        scan.set_faces(index, faces);
+        send({ type: 'candidate', index, thumbnail }, [thumbnail.buffer]);
+      },
+      (error: Error) => (this.failure ??= new Error(`face analysis of frame ${index}: ${error.message}`)),
+    );
+  }
+
+  /** Decodes a few frames once more that turned out to be better candidates. */
+  private async lookAgain(track: OpenVideo['track'], scan: Scan, reserve: Reserve, options: Options): Promise<void> {
+    const wanted = scan.second_look() as { index: number; time_s: number }[];
+    let i = 0;
+    for await (const sample of samplesAt(track, wanted.map((w) => w.time_s))) {
+      const frame = wanted[i++];
+      // Without it the choice is only less good.
+      if (!sample || !frame) continue;
+      try {
+        scan.commit_again(frame.index, await copyFrame(sample, reserve));
+      } finally {
+        sample.close();
+      }
+      await this.analyseNext(scan, options);
+    }
   }
 
   private async untilCancelled(): Promise<void> {
@@ -226,13 +261,11 @@ class Job {
       ...m,
       timings_s: { ...m.timings_s, export: (performance.now() - start_ms) / 1000 },
     });
-    const exported = await exportZip(
-      track,
-      manifest,
-      (done) => this.progress('export', done, total),
+    const exported = await exportZip(track, manifest, this.pool, {
+      onProgress: (done) => this.progress('export', done, total),
       finish,
-      () => this.cancelRequested,
-    );
+      cancelled: () => this.cancelRequested,
+    });
     this.throwIfCancelled();
     send({ type: 'exported', ...exported });
   }

@@ -1,28 +1,41 @@
-/** The analysis workers as the job worker sees them: candidates in, faces out, never more than fit. */
+/** The analysis workers as the job worker sees them: frames in, results out, never more than fit. */
 
-import type { AnalysisReply, AnalysisRequest } from '../protocol';
+import type { Box } from '../manifest';
+import type { Analysis, PoolReply, PoolRequest } from '../protocol';
 
-/** Candidates that may wait for each worker, besides the one it works on. */
+/** Frames that may wait for each worker, besides the one it works on. */
 const WAITING_PER_WORKER = 1;
 
-export type Analysed = Extract<AnalysisReply, { faces: unknown }>;
+/** A frame in the decoder's own format, in a buffer from `Pool.buffer`. */
+export interface Pixels {
+  layout: unknown;
+  pixels: Uint8Array<ArrayBuffer>;
+}
+
+/** What has been accepted; `result` follows. (A bare promise would be waited for.) */
+export interface Accepted<T> {
+  result: Promise<T>;
+}
+
+interface Pending {
+  worker: number;
+  settle: (reply: PoolReply) => void;
+}
+
+/** A `PoolRequest` before it has a number. */
+type Task = { [K in PoolRequest['task']]: Omit<Extract<PoolRequest, { task: K }>, 'id'> }[PoolRequest['task']];
 
 export class Pool {
-  private readonly pending = new Map<number, number>();
-  private readonly load: number[];
+  private readonly pending = new Map<number, Pending>();
   private readonly memory: number[];
-  private scan = 0;
-  private failure: Error | undefined;
+  private spare: Uint8Array<ArrayBuffer>[] = [];
+  private nextId = 0;
   private wake: (() => void)[] = [];
 
-  constructor(
-    private readonly ports: MessagePort[],
-    private readonly onResult: (result: Analysed) => void,
-  ) {
-    this.load = ports.map(() => 0);
+  constructor(private readonly ports: MessagePort[]) {
     this.memory = ports.map(() => 0);
     ports.forEach((port, worker) => {
-      port.onmessage = ({ data }: MessageEvent<AnalysisReply>) => this.receive(worker, data);
+      port.onmessage = ({ data }: MessageEvent<PoolReply>) => this.receive(worker, data);
     });
   }
 
@@ -31,56 +44,77 @@ export class Pool {
     return this.memory.reduce((sum, bytes) => sum + bytes, 0);
   }
 
+  /** A buffer for a frame, one that has come back if there is any: frames are large, and garbage is collected late. */
+  buffer(bytes: number): Uint8Array<ArrayBuffer> {
+    this.spare = this.spare.filter((buffer) => buffer.byteLength === bytes);
+    return this.spare.pop() ?? new Uint8Array(bytes);
+  }
+
   /** Hands a candidate to the least busy of the first `workers`; waits while all are full. */
-  async submit(candidate: Omit<AnalysisRequest, 'scan'>, workers: number): Promise<void> {
+  async analyze(frame: Pixels, workers: number): Promise<Accepted<Analysis>> {
+    return this.submit({ task: 'analyze', ...frame }, workers, (reply) => (reply.task === 'analyze' ? reply.result : undefined));
+  }
+
+  /** The same for a chosen frame and the boxes of its faces: their JPEGs, the frame first. */
+  async encode(frame: Pixels, boxes: Box[], workers: number): Promise<Accepted<Uint8Array<ArrayBuffer>[]>> {
+    const task: Task = { task: 'encode', boxes, ...frame };
+    return this.submit(task, workers, (reply) => (reply.task === 'encode' ? reply.result : undefined));
+  }
+
+  /** Waits until nothing is under way. */
+  async idle(): Promise<void> {
+    while (this.pending.size > 0) await this.change();
+  }
+
+  /** Forgets what is under way: its results are dropped when they come. */
+  reset(): void {
+    this.pending.clear();
+    this.spare = [];
+  }
+
+  private async submit<T>(
+    task: Task,
+    workers: number,
+    read: (reply: Exclude<PoolReply, { error: string }>) => T | undefined,
+  ): Promise<Accepted<T>> {
     for (;;) {
-      this.throwFailure();
-      const usable = this.load.slice(0, Math.max(1, workers));
-      const least = Math.min(...usable);
+      const loads = this.ports.slice(0, Math.max(1, workers)).map((_, worker) => this.load(worker));
+      const least = Math.min(...loads);
       if (least <= WAITING_PER_WORKER) {
-        const worker = usable.indexOf(least);
-        this.load[worker] = least + 1;
-        this.pending.set(candidate.index, worker);
-        const request: AnalysisRequest = { ...candidate, scan: this.scan };
-        this.ports[worker]?.postMessage(request, [request.pixels.buffer]);
-        return;
+        const worker = loads.indexOf(least);
+        const id = this.nextId++;
+        const result = new Promise<T>((resolve, reject) => {
+          const settle = (reply: PoolReply) => {
+            const value = 'error' in reply ? undefined : read(reply);
+            if (value !== undefined) resolve(value);
+            else reject(new Error('error' in reply ? reply.error : 'a worker answered another question'));
+          };
+          this.pending.set(id, { worker, settle });
+        });
+        this.ports[worker]?.postMessage({ ...task, id } satisfies PoolRequest, [task.pixels.buffer]);
+        return { result };
       }
       await this.change();
     }
   }
 
-  /** Waits until nothing is under way. */
-  async idle(): Promise<void> {
-    while (this.pending.size > 0 && !this.failure) await this.change();
-    this.throwFailure();
+  private load(worker: number): number {
+    let load = 0;
+    for (const pending of this.pending.values()) if (pending.worker === worker) load += 1;
+    return load;
   }
 
-  /** Begins another scan; results of the last one that are still on their way are dropped. */
-  reset(): void {
-    this.scan += 1;
-    this.failure = undefined;
-    this.pending.clear();
-    this.load.fill(0);
-  }
-
-  private receive(worker: number, reply: AnalysisReply): void {
-    if (reply.scan !== this.scan) return;
-    this.pending.delete(reply.index);
-    this.load[worker] = Math.max(0, (this.load[worker] ?? 0) - 1);
-    if ('error' in reply) {
-      this.failure = new Error(`face analysis of frame ${reply.index}: ${reply.error}`);
-    } else {
-      this.memory[worker] = reply.wasm_memory_bytes;
-      this.onResult(reply);
-    }
+  private receive(worker: number, reply: PoolReply): void {
+    this.memory[worker] = reply.wasm_memory_bytes;
+    const pending = this.pending.get(reply.id);
+    if (!pending) return;
+    this.pending.delete(reply.id);
+    this.spare.push(reply.pixels);
+    pending.settle(reply);
     for (const wake of this.wake.splice(0)) wake();
   }
 
   private change(): Promise<void> {
     return new Promise((resolve) => this.wake.push(resolve));
-  }
-
-  private throwFailure(): void {
-    if (this.failure) throw this.failure;
   }
 }
