@@ -16,6 +16,7 @@ use crate::faces::pack::PackSpec;
 use crate::frame::{Frame, FrameLayout};
 use crate::manifest::{KeptFace, KeptFrame, Manifest, Options, PackInfo, Person, Rejected, SCHEMA, Scene, Tool, Video};
 use crate::sampling::features::Features;
+use crate::sampling::hash::PictureHash;
 use crate::sampling::scenes::{SceneMap, TransitionKind};
 use crate::sampling::second_look::{Glance, second_look};
 use crate::sampling::selection::{self, Criteria, Item, Reason};
@@ -38,7 +39,7 @@ const TRANSITION_MARGIN: u64 = 2;
 struct Seen {
     time_s: f64,
     sharpness: f32,
-    phash: u64,
+    phash: PictureHash,
 }
 
 /// What remains of a candidate when its pixels are gone.
@@ -46,7 +47,7 @@ struct Record {
     index: u64,
     time_s: f64,
     sharpness: f32,
-    phash: u64,
+    phash: PictureHash,
     colors: [u8; 36],
     blank: bool,
     faces: Option<Vec<Face>>,
@@ -55,7 +56,7 @@ struct Record {
 /// The records of one video.
 pub struct Session {
     sampler: Option<Sampler>,
-    look_alike_bits: u32,
+    look_alike_bits: f32,
     seen: Vec<Seen>,
     end_s: f64,
     scenes: SceneMap,
@@ -67,7 +68,7 @@ impl Session {
     pub fn new(options: &Options, duration_s: f64) -> Self {
         let wanted = CANDIDATES_PER_BUDGET * options.budget.max(1) as f64;
         let min_length_s = (duration_s / wanted).clamp(1.0 / MOST_CANDIDATES_PER_S, 2.0);
-        let look_alike_bits = selection::similarity_to_bits(options.similarity) as u32;
+        let look_alike_bits = selection::similarity_to_bits(options.similarity);
         let runs = RunOptions {
             max_hash_bits: look_alike_bits,
             max_difference: 12.0,

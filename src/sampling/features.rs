@@ -1,9 +1,8 @@
 //! What sampling keeps of a frame: a few numbers and small pictures.
 
 use crate::error::Result;
+use super::hash::PictureHash;
 use crate::frame::{Frame, Plane, YuvPlanes};
-use std::f32::consts::PI;
-use std::sync::LazyLock;
 
 /// Widest picture, in pixels, on which features are computed. Wider frames are
 /// averaged down first, so that a 4K frame costs little more than a 720p one and
@@ -102,8 +101,8 @@ pub struct Features {
     /// squared): the focus measure of Pech-Pacheco et al., "Diatom
     /// autofocusing in brightfield microscopy", ICPR 2000.
     pub sharpness: f32,
-    /// 64-bit perceptual hash: see [`perceptual_hash`].
-    pub phash: u64,
+    /// Perceptual hash of the luma.
+    pub phash: PictureHash,
     /// The frame on a small grid.
     pub thumb: Thumb,
 }
@@ -113,7 +112,7 @@ impl Features {
     pub fn measure(frame: &Frame<'_>) -> Result<Self> {
         let planes = frame.yuv_reduced(ANALYSIS_WIDTH)?;
         let thumb = Thumb::new(&planes)?;
-        Ok(Self { sharpness: laplacian_variance(&planes.y), phash: perceptual_hash(&planes.y), thumb })
+        Ok(Self { sharpness: laplacian_variance(&planes.y), phash: PictureHash::of(&planes.y), thumb })
     }
 }
 
@@ -142,71 +141,6 @@ pub fn laplacian_variance(plane: &Plane) -> f32 {
     let n = ((w - 2) * (h - 2)) as f64;
     let mean = sum as f64 / n;
     (squares as f64 / n - mean * mean) as f32
-}
-
-const HASH_INPUT: usize = 32;
-const HASH_SIDE: usize = 8;
-
-/// `cos((2x + 1) · f · π / 64)` for the lowest eight frequencies `f`.
-static DCT: LazyLock<[[f32; HASH_INPUT]; HASH_SIDE]> = LazyLock::new(|| {
-    std::array::from_fn(|f| {
-        std::array::from_fn(|x| ((2 * x + 1) as f32 * f as f32 * PI / (2 * HASH_INPUT) as f32).cos())
-    })
-});
-
-/// Perceptual hash (pHash): the signs of the lowest 8 × 8 coefficients of the
-/// unnormalised DCT-II of the luma at 32 × 32, against their median. The
-/// construction is that of Zauner, "Implementation and benchmarking of
-/// perceptual image hash functions", 2010, with the constant term included.
-///
-/// Equal pictures have equal hashes, unrelated ones differ in 32 bits on average.
-pub fn perceptual_hash(luma: &Plane) -> u64 {
-    let small = area_average(luma);
-    let mut rows = [[0f32; HASH_SIDE]; HASH_INPUT];
-    for (out, row) in rows.iter_mut().zip(&small) {
-        for (out, cosines) in out.iter_mut().zip(DCT.iter()) {
-            *out = row.iter().zip(cosines).map(|(v, c)| v * c).sum();
-        }
-    }
-    let mut coefficients = [0f32; HASH_SIDE * HASH_SIDE];
-    for (fy, cosines) in DCT.iter().enumerate() {
-        for fx in 0..HASH_SIDE {
-            coefficients[fy * HASH_SIDE + fx] = rows.iter().zip(cosines).map(|(row, c)| row[fx] * c).sum();
-        }
-    }
-    let mut sorted = coefficients;
-    sorted.sort_by(f32::total_cmp);
-    let median = (sorted[31] + sorted[32]) / 2.0;
-    coefficients.iter().enumerate().fold(0, |hash, (bit, &c)| hash | (u64::from(c > median) << bit))
-}
-
-/// Mean luma of each cell of a 32 × 32 grid over the picture. Cells that end
-/// within a sample take their share of it, and the means are rounded: hashes
-/// then agree with those of other tools, whose resizing does the same.
-fn area_average(plane: &Plane) -> [[f32; HASH_INPUT]; HASH_INPUT] {
-    let mut columns = vec![[0f32; HASH_INPUT]; plane.height];
-    for (out, row) in columns.iter_mut().zip(plane.data.chunks_exact(plane.width)) {
-        for (cell, out) in out.iter_mut().enumerate() {
-            *out = covered(cell, plane.width).map(|(x, share)| share * f32::from(row[x])).sum();
-        }
-    }
-    std::array::from_fn(|cell| {
-        let mut out = [0f32; HASH_INPUT];
-        for (y, share) in covered(cell, plane.height) {
-            out.iter_mut().zip(&columns[y]).for_each(|(out, v)| *out += share * v);
-        }
-        out.map(f32::round)
-    })
-}
-
-/// The samples of `0..length` that a cell of 32 covers, with weights that sum to 1.
-fn covered(cell: usize, length: usize) -> impl Iterator<Item = (usize, f32)> {
-    let size = length as f32 / HASH_INPUT as f32;
-    let (start, end) = (cell as f32 * size, (cell + 1) as f32 * size);
-    (start as usize..(end.ceil() as usize).min(length)).map(move |x| {
-        let share = (end.min((x + 1) as f32) - start.max(x as f32)).max(0.0);
-        (x, share / size)
-    })
 }
 
 #[cfg(test)]
@@ -241,9 +175,8 @@ pub(super) mod tests {
     #[test]
     fn hash_survives_dimming_but_not_another_picture() {
         let (a, dim, other) = (features(0, 1.0), features(0, 0.7), features(150, 1.0));
-        assert!((a.phash ^ dim.phash).count_ones() <= 4, "{}", (a.phash ^ dim.phash).count_ones());
-        assert!((a.phash ^ other.phash).count_ones() >= 16, "{}", (a.phash ^ other.phash).count_ones());
-        assert_eq!(a.phash.count_ones(), 32);
+        assert!(a.phash.distance(dim.phash) <= 4.0, "{}", a.phash.distance(dim.phash));
+        assert!(a.phash.distance(other.phash) >= 16.0, "{}", a.phash.distance(other.phash));
     }
 
     #[test]

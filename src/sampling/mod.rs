@@ -1,7 +1,7 @@
 //! From decoded frames to a few candidates, in one streaming pass.
 //!
 //! ```text
-//! features      numbers and a thumbnail of each frame
+//! features      numbers and a thumbnail of each frame; hash: what it looks like
 //! scenes        shot boundaries; mixture: what gradual ones are made of
 //! similarity    runs of look-alikes → the sharpest of each: the candidates
 //! second_look   what the stream has missed, named when the video is known
@@ -9,6 +9,7 @@
 //! ```
 
 pub mod features;
+pub mod hash;
 pub mod mixture;
 pub mod scenes;
 pub mod second_look;

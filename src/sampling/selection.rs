@@ -11,6 +11,7 @@
 //! Among frames that are equally far from the rest, sharper ones and, when
 //! asked for, ones with better faces win. The result depends on the input alone.
 
+use super::hash::PictureHash;
 use serde::{Deserialize, Serialize};
 
 /// How faces count in the choice.
@@ -34,7 +35,7 @@ pub struct Item {
     /// Focus measure; compared within a scene only.
     pub sharpness: f32,
     /// Perceptual hash.
-    pub phash: u64,
+    pub phash: PictureHash,
     /// Coarse colours.
     pub colors: [u8; 36],
     /// Quality of its best face, 0–1; 0 without a face.
@@ -124,7 +125,7 @@ const MOST_COLOR_BITS: f32 = 0.9;
 /// Distance of two pictures: differing hash bits, plus up to some bits for
 /// colours that the hash (luma only) cannot see.
 fn distance(a: &Item, b: &Item) -> f32 {
-    let bits = (a.phash ^ b.phash).count_ones() as f32;
+    let bits = a.phash.distance(b.phash);
     let colors: u32 = a.colors.iter().zip(&b.colors).map(|(&a, &b)| u32::from(a.abs_diff(b))).sum();
     // Colours only decide between equal hashes' worth of structure: distances of
     // hashes are even, so less than two bits never lifts a pair over the next step.
@@ -258,7 +259,7 @@ mod tests {
     use super::*;
 
     fn item(scene: usize, phash: u64) -> Item {
-        Item { scene, sharpness: 100.0, phash, colors: [128; 36], face: 0.0, spoilt: None }
+        Item { scene, sharpness: 100.0, phash: PictureHash::from_bits(phash), colors: [128; 36], face: 0.0, spoilt: None }
     }
 
     /// Hashes that differ from each other in at least 16 bits.

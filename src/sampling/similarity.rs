@@ -8,12 +8,13 @@
 //! the sharpest frame of that stretch stands for it.
 
 use super::features::Features;
+use super::hash::PictureHash;
 
 /// When a run of look-alikes ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RunOptions {
     /// Frames of one run differ from its first by at most this many of 64 hash bits.
-    pub max_hash_bits: u32,
+    pub max_hash_bits: f32,
     /// … and by at most this much as thumbnails ([`super::features::Thumb::difference`]).
     pub max_difference: f32,
     /// Shortest run, in seconds, unless a jump ends it: the limit on candidates per second.
@@ -45,7 +46,7 @@ pub struct Runs {
     options: RunOptions,
     run: Option<Run>,
     /// Hashes of what stands for the runs that are complete.
-    representatives: Vec<u64>,
+    representatives: Vec<PictureHash>,
 }
 
 struct Run {
@@ -62,11 +63,11 @@ struct Run {
 /// alone would not do: two sharp neighbours on either side of the border between
 /// two runs are look-alikes, and so are the sharpest moments of a shot that comes
 /// back.
-#[derive(Clone, Copy, PartialEq, PartialOrd)]
+#[derive(Clone, Copy)]
 struct Best {
     novelty: Novelty,
     sharpness: f32,
-    phash: u64,
+    phash: PictureHash,
 }
 
 /// How far a frame is from everything that stands for an earlier run.
@@ -78,15 +79,19 @@ enum Novelty {
 }
 
 impl Best {
-    fn of(features: &Features, representatives: &[u64], look_alike_bits: u32) -> Self {
-        let bits = |hash: &u64| (hash ^ features.phash).count_ones();
-        let nearest = representatives.iter().map(bits).min().unwrap_or(u32::MAX);
+    fn of(features: &Features, representatives: &[PictureHash], look_alike_bits: f32) -> Self {
+        let bits = |hash: &PictureHash| hash.distance(features.phash);
+        let nearest = representatives.iter().map(bits).fold(f32::INFINITY, f32::min);
         let novelty = match nearest {
             bits if bits > look_alike_bits => Novelty::New,
-            bits if bits > look_alike_bits / 2 => Novelty::Resembles,
+            bits if bits > look_alike_bits / 2.0 => Novelty::Resembles,
             _ => Novelty::Repeats,
         };
         Self { novelty, sharpness: features.sharpness, phash: features.phash }
+    }
+
+    fn rank(&self) -> (Novelty, f32) {
+        (self.novelty, self.sharpness)
     }
 }
 
@@ -104,12 +109,12 @@ impl Runs {
             let step = run.previous.thumb.difference(&features.thumb);
             let jump = step > JUMP.max(JUMP_RATIO * run.step);
             run.step = step;
-            let alike = (run.first.phash ^ features.phash).count_ones() <= o.max_hash_bits
+            let alike = run.first.phash.distance(features.phash) <= o.max_hash_bits
                 && run.first.thumb.difference(&features.thumb) <= o.max_difference;
             if !jump && length_s < o.max_length_s && (alike || length_s < o.min_length_s) {
                 run.previous = features.clone();
                 let rated = Best::of(features, &self.representatives, o.max_hash_bits);
-                if rated <= run.best {
+                if rated.rank() <= run.best.rank() {
                     return Step::Worse;
                 }
                 run.best = rated;
@@ -130,7 +135,7 @@ mod tests {
     use crate::sampling::features::tests::features;
 
     const OPTIONS: RunOptions =
-        RunOptions { max_hash_bits: 8, max_difference: 12.0, min_length_s: 0.125, max_length_s: 2.0 };
+        RunOptions { max_hash_bits: 8.0, max_difference: 12.0, min_length_s: 0.125, max_length_s: 2.0 };
 
     /// Frames at 25 per second: which of them stand for the runs, the last one included.
     fn representatives(frames: &[Features]) -> Vec<usize> {
