@@ -14,7 +14,7 @@ const USAGE = `Usage: npm run extract -- VIDEO --out DIR [options]
   --out DIR            folder to write to; created, must be empty or new
   --budget N           most frames to keep (default 500)
   --faces MODE         ignore, prefer (default) or require
-  --similarity X       frames at least this alike count as the same, 0-1 (default 0.74)
+  --similarity X       frames at least this alike count as the same, 0-1 (default 0.8)
   --batch N            frames per batch (default 50)
   --workers N          analysis workers, 1-4 (default 4)
   --embeddings         write identity vectors (biometric data) to the manifest

@@ -144,7 +144,7 @@ impl Default for Options {
             budget: 500,
             batch: 50,
             workers: 4,
-            similarity: 0.74,
+            similarity: 0.8,
             faces: FacesMode::Prefer,
             min_face_px: 20.0,
             embeddings: false,

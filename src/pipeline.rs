@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// Candidates per second of video: never more than this …
-const MOST_CANDIDATES_PER_S: f64 = 8.0;
+const MOST_CANDIDATES_PER_S: f64 = 12.5;
 /// … and about this many times the budget over the whole video, so that a long
 /// video with a small budget is not analysed in vain.
 const CANDIDATES_PER_BUDGET: f64 = 4.0;

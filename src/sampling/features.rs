@@ -1,7 +1,7 @@
 //! What sampling keeps of a frame: a few numbers and small pictures.
 
-use crate::error::Result;
 use super::hash::PictureHash;
+use crate::error::Result;
 use crate::frame::{Frame, Plane, YuvPlanes};
 
 /// Widest picture, in pixels, on which features are computed. Wider frames are

@@ -259,7 +259,14 @@ mod tests {
     use super::*;
 
     fn item(scene: usize, phash: u64) -> Item {
-        Item { scene, sharpness: 100.0, phash: PictureHash::from_bits(phash), colors: [128; 36], face: 0.0, spoilt: None }
+        Item {
+            scene,
+            sharpness: 100.0,
+            phash: PictureHash::from_bits(phash),
+            colors: [128; 36],
+            face: 0.0,
+            spoilt: None,
+        }
     }
 
     /// Hashes that differ from each other in at least 16 bits.

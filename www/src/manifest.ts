@@ -21,7 +21,7 @@ export const DEFAULT_OPTIONS: Readonly<Options> = {
   budget: 500,
   batch: 50,
   workers: 4,
-  similarity: 0.74,
+  similarity: 0.8,
   faces: 'prefer',
   min_face_px: 20,
   embeddings: false,
