@@ -161,7 +161,13 @@ pageTest('another budget chooses again without decoding; all options reach the r
 pageTest('a job can be cancelled, and the next one works', async ({ page }) => {
   await choose(page, media('long.mp4'));
   await page.locator('#start').click();
-  await page.locator('.strip canvas').first().waitFor({ state: 'attached', timeout: 60_000 });
+  await page.locator('.strip canvas').nth(3).waitFor({ state: 'attached', timeout: 60_000 });
+  await page.setViewportSize({ width: 390, height: 800 });
+  const { scrollWidth, clientWidth } = await page.evaluate(() => {
+    const { scrollWidth, clientWidth } = document.documentElement;
+    return { scrollWidth, clientWidth };
+  });
+  assert.ok(scrollWidth <= clientWidth, `nothing is wider than a narrow page: ${scrollWidth} of ${clientWidth} pixels`);
   await page.locator('#cancel').click();
   await waitForState(page, 'ready');
   await scan(page, media('vp9.webm'), { faces: 'ignore' });
