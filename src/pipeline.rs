@@ -40,6 +40,7 @@ struct Seen {
     time_s: f64,
     sharpness: f32,
     phash: PictureHash,
+    blank: bool,
 }
 
 /// What remains of a candidate when its pixels are gone.
@@ -57,6 +58,7 @@ struct Record {
 pub struct Session {
     sampler: Option<Sampler>,
     look_alike_bits: f32,
+    budget: usize,
     seen: Vec<Seen>,
     end_s: f64,
     scenes: SceneMap,
@@ -78,6 +80,7 @@ impl Session {
         Self {
             sampler: Some(Sampler::new(runs)),
             look_alike_bits,
+            budget: options.budget,
             seen: Vec::new(),
             end_s: 0.0,
             scenes: SceneMap::default(),
@@ -98,7 +101,8 @@ impl Session {
             return Err(Error::Usage("a frame came after the end of the scan".into()));
         };
         let features = Features::measure(&Frame::new(layout, data)?)?;
-        self.seen.push(Seen { time_s, sharpness: features.sharpness, phash: features.phash });
+        let Features { sharpness, phash, ref thumb } = features;
+        self.seen.push(Seen { time_s, sharpness, phash, blank: thumb.contrast() < BLANK_CONTRAST });
         let candidate = sampler.push(time_s, features, layout, data);
         self.end_s = self.end_s.max(time_s + duration_s);
         Ok(candidate.inspect(|c| self.record(c)))
@@ -114,11 +118,15 @@ impl Session {
     /// After the scan: frames that are worth decoding once more, in order. Hand
     /// each to [`Session::add_candidate`]; without them the choice is only less good.
     pub fn second_look(&self) -> Vec<u64> {
+        if self.scenes.boundaries.len() >= self.budget {
+            // Not every scene can be shown, and there is enough to choose from.
+            return Vec::new();
+        }
         let spoilt = self.spoilt_ranges();
         let glance = |(index, seen): (usize, &Seen)| Glance {
             phash: seen.phash,
             sharpness: seen.sharpness,
-            clean: !lies_in(&spoilt, index as u64),
+            clean: !seen.blank && !lies_in(&spoilt, index as u64),
             candidate: self.position(index as u64).is_ok(),
         };
         let frames: Vec<Glance> = self.seen.iter().enumerate().map(glance).collect();

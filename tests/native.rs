@@ -6,7 +6,7 @@ mod parity;
 use framesift::faces::FaceAnalyzer;
 use framesift::faces::pack::{Pack, PackSpec};
 use framesift::frame::FrameLayout;
-use framesift::manifest::{Options, Video};
+use framesift::manifest::{Manifest, Options, Video};
 use framesift::pipeline::Session;
 use framesift::sampling::scenes::TransitionKind;
 use framesift::sampling::selection::Reason;
@@ -76,7 +76,11 @@ fn scene(seed: usize, shift: usize, gain: f32) -> Vec<u8> {
 }
 
 /// Runs frames at 25 per second through a session, without faces.
-fn sift(frames: Vec<Vec<u8>>, options: &Options) -> framesift::manifest::Manifest {
+fn sift(frames: Vec<Vec<u8>>, options: &Options) -> Manifest {
+    manifest(&scan(frames, options), options)
+}
+
+fn scan(frames: Vec<Vec<u8>>, options: &Options) -> Session {
     let layout = FrameLayout::i420(320, 180);
     let total = frames.len() as u64;
     let mut session = Session::new(options, total as f64 / 25.0);
@@ -87,6 +91,11 @@ fn sift(frames: Vec<Vec<u8>>, options: &Options) -> framesift::manifest::Manifes
     for index in session.second_look() {
         session.add_candidate(index, &layout, frames[index as usize].clone()).unwrap();
     }
+    session
+}
+
+fn manifest(session: &Session, options: &Options) -> Manifest {
+    let total = session.frames();
     let spec = PackSpec::parse(include_str!("../models/pack.toml")).unwrap();
     let video = Video {
         name: "made".into(),
@@ -201,16 +210,17 @@ fn what_passes_in_front_of_the_camera_is_no_scene_and_is_not_kept() {
 #[test]
 fn the_budget_is_kept_and_another_budget_needs_no_other_scan() {
     let frames: Vec<Vec<u8>> = (0..12).flat_map(|s| hold(s, 10)).collect();
-    let all = sift(frames.clone(), &Options::default());
+    let session = scan(frames, &Options::default());
+    let all = manifest(&session, &Options::default());
     assert_eq!(all.scenes.len(), 12);
     assert_eq!(all.frames.len(), 12);
-    let few = sift(frames, &Options { budget: 5, ..Options::default() });
+    let few = manifest(&session, &Options { budget: 5, ..Options::default() });
     assert_eq!(few.frames.len(), 5);
 }
 
 #[test]
 fn the_result_depends_on_the_input_alone() {
     let frames: Vec<Vec<u8>> = (0..90).map(|i| scene(i / 30, i * 3, 1.0)).collect();
-    let json = |m: framesift::manifest::Manifest| serde_json::to_string(&m).unwrap();
+    let json = |m: Manifest| serde_json::to_string(&m).unwrap();
     assert_eq!(json(sift(frames.clone(), &Options::default())), json(sift(frames, &Options::default())));
 }

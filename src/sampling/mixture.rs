@@ -182,7 +182,7 @@ mod tests {
         let wiped = thumb(|i| if i % THUMB_WIDTH < 8 { b.data[i] } else { a.data[i] });
         let found = wipe(&wiped, &a, &b, 0.1).unwrap();
         assert!(found.residual < 0.01 && (found.share - 0.25).abs() < 0.1, "{found:?}");
-        let scattered = thumb(|i| if (i % THUMB_LEN) % 3 == 0 { b.data[i] } else { a.data[i] });
+        let scattered = thumb(|i| if (i % THUMB_LEN).is_multiple_of(3) { b.data[i] } else { a.data[i] });
         assert_eq!(wipe(&scattered, &a, &b, 0.1), None);
         assert_eq!(wipe(&a, &a, &a, 0.1), None);
     }

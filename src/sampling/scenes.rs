@@ -112,6 +112,8 @@ const PUSH_DIRECTED: f32 = 0.5;
 const GRADUAL_GAP: u64 = 8;
 /// … or this many, where a fade rests on black or white.
 const PLAIN_GAP: u64 = 48;
+/// What passes in front of the camera spoils at most this many frames.
+const PASSING_FRAMES: u64 = 48;
 /// A transition has at least and at most this many mixed frames.
 const GRADUAL_FRAMES: std::ops::RangeInclusive<u64> = 4..=96;
 /// A gradual transition changes the picture this many times as fast as the
@@ -122,8 +124,9 @@ const SHORTEST_SCENE: u64 = 5;
 /// Below this contrast a picture is black, white or plain.
 const PLAIN_CONTRAST: f32 = 6.0;
 
-/// Frames held: those before the one under decision, and those after it.
-const HISTORY: usize = 48;
+/// Frames held: those before the one under decision, and those after it. Enough for
+/// the longest transition, the longest rest on black, and what surrounds them.
+const HISTORY: usize = 160;
 
 /// The streaming detector.
 #[derive(Default)]
@@ -408,8 +411,10 @@ impl SceneDetector {
         let is_wipe = blends < 0;
         let correlation = first.correlation(&last);
         if is_wipe && correlation >= CUT_CORRELATION {
-            // Something has passed in front of the camera.
-            self.map.flashes.push((from, to));
+            // Something has passed in front of the camera; unless it is there all the time.
+            if to - from <= PASSING_FRAMES && self.stands_out(from, to) {
+                self.map.flashes.push((from, to));
+            }
             return;
         }
         // What begins with the video is its fade-in, not a change of scene.

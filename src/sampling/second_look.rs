@@ -7,6 +7,7 @@
 //! that is enough to name the frames that would do better.
 
 use super::hash::PictureHash;
+use super::similarity::SHARP_ENOUGH;
 use std::ops::Range;
 
 /// What is known of a frame.
@@ -16,7 +17,7 @@ pub struct Glance {
     pub phash: PictureHash,
     /// Focus measure; compared within a scene only.
     pub sharpness: f32,
-    /// Not in a transition or a flash.
+    /// Not blank, and not in a transition or a flash.
     pub clean: bool,
     /// Already a candidate.
     pub candidate: bool,
@@ -24,9 +25,9 @@ pub struct Glance {
 
 /// Rounds in which the scenes choose around each other.
 const MOST_ROUNDS: usize = 4;
-/// A frame that is to stand for a scene is at least this sharp, as a share of the
-/// scene's sharpest.
-const SHARP_ENOUGH: f32 = 0.5;
+/// Decoding a frame once more must bring it this many bits further from the rest,
+/// if it remains a look-alike all the same.
+const WORTH_BITS: f32 = 2.0;
 
 /// Frames that would stand for their scene better than its candidates can.
 /// `scenes`: ranges of frames. Frames that differ by at most `look_alike_bits`
@@ -63,17 +64,20 @@ fn best(frames: &[Glance], scene: &Range<usize>, others: &[PictureHash], look_al
         a.0.total_cmp(&b.0).then(frames[a.1].sharpness.total_cmp(&frames[b.1].sharpness))
     };
     let clean = || scene.clone().filter(|&i| frames[i].clean);
+    let sharpest = clean().map(|i| frames[i].sharpness).fold(0.0, f32::max);
+    let clean = || clean().filter(|&i| frames[i].sharpness >= SHARP_ENOUGH * sharpest);
     let known = clean().filter(|&i| frames[i].candidate).map(|i| (novelty(i), i)).max_by(further);
     if let Some((bits, i)) = known
         && bits > look_alike_bits
     {
         return Some(i);
     }
-    let sharpest = clean().map(|i| frames[i].sharpness).fold(0.0, f32::max);
-    let usable = clean().filter(|&i| frames[i].sharpness >= SHARP_ENOUGH * sharpest);
-    let any = usable.map(|i| (novelty(i), i)).max_by(further);
+    let any = clean().map(|i| (novelty(i), i)).max_by(further);
     match (known, any) {
-        (Some(known), Some(any)) => Some(if any.0 > known.0 { any.1 } else { known.1 }),
+        (Some(known), Some(any)) => {
+            let worth = any.0 > look_alike_bits || any.0 >= known.0 + WORTH_BITS;
+            Some(if worth { any.1 } else { known.1 })
+        }
         (known, any) => known.or(any).map(|(_, i)| i),
     }
 }
@@ -109,6 +113,15 @@ mod tests {
         let frames = [glance(0, true), glance(0, true), glance(0, false)];
         assert!(second_look(&frames, &[0..1, 1..3], 8.0).is_empty());
         assert!(second_look(&[], &[], 8.0).is_empty());
+    }
+
+    #[test]
+    fn a_blurred_or_blank_candidate_does_not_do() {
+        let mut frames = vec![glance(0, true), glance(0xffff, true), glance(!0, false)];
+        frames[1].sharpness = 2.0;
+        assert_eq!(second_look(&frames, &[0..1, 1..3], 8.0), [2]);
+        (frames[1].sharpness, frames[1].clean) = (10.0, false);
+        assert_eq!(second_look(&frames, &[0..1, 1..3], 8.0), [2]);
     }
 
     #[test]

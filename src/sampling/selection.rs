@@ -73,7 +73,7 @@ pub struct Criteria {
 
 /// Hash distance (in bits of 64) below which two pictures are at least as
 /// similar as `similarity`: 1 means equal hashes, 0 the 32 bits in which
-/// unrelated pictures differ on average.
+/// hashes without doubtful bits differ on average.
 pub fn similarity_to_bits(similarity: f32) -> f32 {
     (1.0 - similarity.clamp(0.0, 1.0)) * 32.0
 }
@@ -120,15 +120,15 @@ struct Choice<'a> {
 const MOST_ROUNDS: usize = 8;
 
 /// What colours can add to a distance.
-const MOST_COLOR_BITS: f32 = 0.9;
+const MOST_COLOR_BITS: f32 = 0.4;
 
 /// Distance of two pictures: differing hash bits, plus up to some bits for
 /// colours that the hash (luma only) cannot see.
 fn distance(a: &Item, b: &Item) -> f32 {
     let bits = a.phash.distance(b.phash);
     let colors: u32 = a.colors.iter().zip(&b.colors).map(|(&a, &b)| u32::from(a.abs_diff(b))).sum();
-    // Colours only decide between equal hashes' worth of structure: distances of
-    // hashes are even, so less than two bits never lifts a pair over the next step.
+    // Colours only decide between pictures of equal structure: distances of hashes
+    // come in steps of half a bit.
     bits + (colors as f32 / (8.0 * a.colors.len() as f32)).min(MOST_COLOR_BITS)
 }
 

@@ -29,6 +29,9 @@ const JUMP: f32 = 14.0;
 /// … if it also exceeds the step before this many times: a cut does, and so does
 /// the first frame of a fast movement, but not every frame of it.
 const JUMP_RATIO: f32 = 2.0;
+/// A frame stands for others only if it is at least this sharp, as a share of the
+/// sharpest of them.
+pub(super) const SHARP_ENOUGH: f32 = 0.5;
 
 /// What a frame means for the current run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,13 +59,15 @@ struct Run {
     /// Thumbnail difference of the last two frames.
     step: f32,
     best: Best,
+    /// Sharpness of its sharpest frame.
+    sharpest: f32,
 }
 
 /// The frame that stands for a run so far: one that is no look-alike of anything
 /// that stands for an earlier run, if there is one; then the sharpest. The sharpest
 /// alone would not do: two sharp neighbours on either side of the border between
 /// two runs are look-alikes, and so are the sharpest moments of a shot that comes
-/// back.
+/// back. What is blurred counts as nothing new.
 #[derive(Clone, Copy)]
 struct Best {
     novelty: Novelty,
@@ -90,8 +95,10 @@ impl Best {
         Self { novelty, sharpness: features.sharpness, phash: features.phash }
     }
 
-    fn rank(&self) -> (Novelty, f32) {
-        (self.novelty, self.sharpness)
+    /// Its rank in a run whose sharpest frame is `sharpest`.
+    fn rank(&self, sharpest: f32) -> (Novelty, f32) {
+        let blurred = self.sharpness < SHARP_ENOUGH * sharpest;
+        (if blurred { Novelty::Repeats } else { self.novelty }, self.sharpness)
     }
 }
 
@@ -114,7 +121,8 @@ impl Runs {
             if !jump && length_s < o.max_length_s && (alike || length_s < o.min_length_s) {
                 run.previous = features.clone();
                 let rated = Best::of(features, &self.representatives, o.max_hash_bits);
-                if rated.rank() <= run.best.rank() {
+                run.sharpest = run.sharpest.max(rated.sharpness);
+                if rated.rank(run.sharpest) <= run.best.rank(run.sharpest) {
                     return Step::Worse;
                 }
                 run.best = rated;
@@ -124,7 +132,14 @@ impl Runs {
         let step = self.run.as_ref().map_or(0.0, |run| run.step);
         self.representatives.extend(self.run.take().map(|run| run.best.phash));
         let best = Best::of(features, &self.representatives, o.max_hash_bits);
-        self.run = Some(Run { start_s: time_s, first: features.clone(), previous: features.clone(), step, best });
+        self.run = Some(Run {
+            start_s: time_s,
+            first: features.clone(),
+            previous: features.clone(),
+            step,
+            best,
+            sharpest: features.sharpness,
+        });
         Step::NewRun
     }
 }
@@ -177,5 +192,16 @@ mod tests {
         frames.extend(vec![sharp(&new, 20.0); 1]);
         let chosen = representatives(&frames);
         assert_eq!(*chosen.last().unwrap(), 22, "{chosen:?}");
+    }
+
+    #[test]
+    fn what_is_blurred_is_nothing_new() {
+        let (known, new) = (features(0, 1.0), features(150, 1.0));
+        let mut frames = vec![known.clone(); 10];
+        frames.extend(vec![features(75, 1.0); 10]);
+        frames.push(sharp(&new, 20.0));
+        frames.extend(vec![sharp(&known, 90.0); 2]);
+        let chosen = representatives(&frames);
+        assert!([21, 22].contains(chosen.last().unwrap()), "{chosen:?}");
     }
 }

@@ -63,6 +63,13 @@ async function download(page) {
   return { entries, manifest };
 }
 
+/** Width and height from a JPEG's frame header. */
+function jpegSize(jpeg) {
+  let at = 2;
+  while (!(jpeg[at + 1] >= 0xc0 && jpeg[at + 1] <= 0xc3)) at += 2 + jpeg.readUInt16BE(at + 2);
+  return [jpeg.readUInt16BE(at + 7), jpeg.readUInt16BE(at + 5)];
+}
+
 function near(a, b, tolerance, what) {
   assert.ok(Math.abs(a - b) <= tolerance, `${what}: ${a}, expected ${b} ± ${tolerance}`);
 }
@@ -126,9 +133,11 @@ for (const name of ['vfr.mp4', 'fragmented.mp4', 'people.ts', 'people.mkv', 'vp9
 
 pageTest('a rotated video is turned upright before faces are looked for', async ({ page }) => {
   await scan(page, media('rotated.mp4'), { budget: 8 });
-  const { manifest } = await download(page);
+  const { entries, manifest } = await download(page);
   assert.deepEqual([manifest.video.width, manifest.video.height], [360, 640]);
   assert.ok([90, 270].includes(manifest.video.rotation_deg));
+  assert.ok(manifest.frames.flatMap((f) => f.faces).length > 0, 'faces are found only in an upright picture');
+  for (const { file } of manifest.frames) assert.deepEqual(jpegSize(entries.get(file)), [360, 640], `${file} is upright`);
   for (const { faces } of manifest.frames) {
     for (const { bbox: [x, y, w, h] } of faces) {
       assert.ok(x >= -1 && y >= -1 && x + w <= 361 && y + h <= 641, 'boxes lie within the upright picture');

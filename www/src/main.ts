@@ -185,6 +185,7 @@ function showFacts(f: VideoFacts): void {
 const STAGES: Record<Progress['stage'], string> = {
   count: 'Counting frames',
   scan: 'Decoding and sampling',
+  again: 'Taking a second look',
   faces: 'Finishing face analysis',
   export: 'Writing frames at full quality',
 };
@@ -198,7 +199,7 @@ function showProgress({ stage, done: finished, total, candidates }: Progress): v
   const parts = [STAGES[stage]];
   if (total > 0) parts.push(`${finished.toLocaleString('en')} of ${count(total, stage === 'faces' ? 'candidate' : 'frame')}`);
   if (stage === 'scan' && finished > 0) parts.push(`${rate.toFixed(0)} frames per s`, count(candidates, 'candidate'));
-  if (total > 0 && finished > 0 && finished < total && elapsed_s > 1 && stage !== 'faces') parts.push(etaText((total - finished) / rate));
+  if (total > 0 && finished > 0 && finished < total && elapsed_s > 1 && (stage === 'scan' || stage === 'export')) parts.push(etaText((total - finished) / rate));
   progressText.textContent = parts.join(' · ');
   const tenth = Math.floor(share * 10);
   if (status.dataset['tenth'] !== `${stage}${tenth}`) {

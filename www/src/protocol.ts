@@ -35,7 +35,7 @@ export interface Failure {
 }
 
 export interface Progress {
-  stage: 'count' | 'scan' | 'faces' | 'export';
+  stage: 'count' | 'scan' | 'again' | 'faces' | 'export';
   done: number;
   /** 0 while unknown. */
   total: number;

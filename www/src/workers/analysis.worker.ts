@@ -36,6 +36,8 @@ self.onmessage = ({ data }: MessageEvent<ToAnalysis>) => {
       reply(done, files.map((file) => file.buffer));
     } catch (error) {
       reply({ error: error instanceof Error ? error.message : String(error) });
+      // After a trap the instance cannot be used again: the page replaces the worker.
+      if (error instanceof WebAssembly.RuntimeError) setTimeout(() => { throw error; });
     }
   };
 };

@@ -61,7 +61,8 @@ export async function* samplesAt(
       // The track ended before the last wanted time.
       for (; next < times_s.length; next++) yield null;
     } catch {
-      // The decoder gave up on this one; it gets another chance alone, the others a new decoder.
+      // The decoder gave up on this one or on one soon after it: this one gets a
+      // decoder of its own, the others a new one.
       const time_s = times_s[next++] ?? 0;
       const single = await new VideoSampleSink(track).getSample(time_s).catch(() => null);
       yield match(single, time_s);

@@ -11,7 +11,7 @@
 
 import { makeZip } from 'client-zip';
 import type { InputVideoTrack } from 'mediabunny';
-import type { KeptFrame, Manifest } from '../manifest';
+import type { KeptFace, KeptFrame, Manifest } from '../manifest';
 import { copyFrame, samplesAt } from './decode';
 import type { Accepted, Pool } from './pool';
 
@@ -43,7 +43,7 @@ export async function exportZip(
 
   async function* entries(): AsyncGenerator<Entry> {
     const lastModified = new Date();
-    for await (const { frame, files } of encoded(track, manifest, pool)) {
+    for await (const { frame, files } of encoded(track, manifest, pool, cancelled)) {
       if (cancelled()) return;
       const names = [frame.file, ...frame.faces.map((face) => face.crop)];
       if (files) {
@@ -65,7 +65,12 @@ function withoutLost(manifest: Manifest, frames: KeptFrame[], lost: KeptFrame[])
   if (lost.length === 0) return manifest;
   const times = lost.map((f) => `${f.time_s.toFixed(3)} s`).join(', ');
   const note = `${lost.length} chosen frame(s) could not be decoded again for export: ${times}`;
-  return { ...manifest, frames, video: { ...manifest.video, notes: [...manifest.video.notes, note] } };
+  const people = manifest.people.flatMap((person) => {
+    const faces = frames.flatMap((f) => f.faces).filter((face) => face.person === person.id);
+    const best = faces.reduce<KeptFace | undefined>((a, b) => (a && a.quality >= b.quality ? a : b), undefined);
+    return best ? [{ ...person, faces: faces.length, best: best.crop }] : [];
+  });
+  return { ...manifest, frames, people, video: { ...manifest.video, notes: [...manifest.video.notes, note] } };
 }
 
 interface Encoded {
@@ -75,7 +80,12 @@ interface Encoded {
 }
 
 /** The kept frames in order. The pool works on the next ones meanwhile. */
-async function* encoded(track: InputVideoTrack, manifest: Manifest, pool: Pool): AsyncGenerator<Encoded> {
+async function* encoded(
+  track: InputVideoTrack,
+  manifest: Manifest,
+  pool: Pool,
+  cancelled: () => boolean,
+): AsyncGenerator<Encoded> {
   const { frames, options } = manifest;
   const ahead: { frame: KeptFrame; files: Accepted<Uint8Array<ArrayBuffer>[]> | null }[] = [];
   const first = async (): Promise<Encoded | undefined> => {
@@ -85,7 +95,10 @@ async function* encoded(track: InputVideoTrack, manifest: Manifest, pool: Pool):
   let i = 0;
   for await (const sample of samplesAt(track, frames.map((f) => f.time_s))) {
     const frame = frames[i++];
-    if (!frame) break;
+    if (!frame || cancelled()) {
+      sample?.close();
+      return;
+    }
     if (sample) {
       try {
         let pixels = new Uint8Array();
@@ -101,7 +114,7 @@ async function* encoded(track: InputVideoTrack, manifest: Manifest, pool: Pool):
     } else {
       ahead.push({ frame, files: null });
     }
-    if (ahead.length > 2 * options.workers) {
+    if (ahead.length >= pool.capacity(options.workers)) {
       const done = await first();
       if (done) yield done;
     }

@@ -174,10 +174,12 @@ class Job {
     if (errors > NOTES) notes.push(`${errors - NOTES} more decoding errors`);
 
     this.progress('faces', this.analysed, this.candidates, true);
+    let over = false;
     const waiting = setInterval(() => this.progress('faces', this.analysed, this.candidates, true), PROGRESS_MS);
     try {
-      await Promise.race([this.pool.idle(), this.untilCancelled()]);
+      await Promise.race([this.pool.idle(), this.untilCancelled(() => over)]);
     } finally {
+      over = true;
       clearInterval(waiting);
     }
     this.throwIfStopped();
@@ -210,14 +212,13 @@ class Job {
     scan.take_pixels(pixels);
     this.candidates += 1;
     const { result } = await this.pool.analyze({ layout, pixels }, workers);
-    result.then(
-      ({ faces, thumbnail }) => {
-        this.analysed += 1;
+    result
+      .then(({ faces, thumbnail }) => {
         scan.set_faces(index, faces);
+        this.analysed += 1;
         send({ type: 'candidate', index, thumbnail }, [thumbnail.buffer]);
-      },
-      (error: Error) => (this.failure ??= new Error(`face analysis of frame ${index}: ${error.message}`)),
-    );
+      })
+      .catch((error: Error) => (this.failure ??= new Error(`face analysis of frame ${index}: ${error.message}`)));
   }
 
   /** Decodes a few frames once more that turned out to be better candidates. */
@@ -226,19 +227,21 @@ class Job {
     let i = 0;
     for await (const sample of samplesAt(track, wanted.map((w) => w.time_s))) {
       const frame = wanted[i++];
-      // Without it the choice is only less good.
-      if (!sample || !frame) continue;
       try {
+        this.throwIfStopped();
+        this.progress('again', i, wanted.length);
+        // Without it the choice is only less good.
+        if (!sample || !frame) continue;
         scan.commit_again(frame.index, await copyFrame(sample, reserve));
       } finally {
-        sample.close();
+        sample?.close();
       }
       await this.analyseNext(scan, options);
     }
   }
 
-  private async untilCancelled(): Promise<void> {
-    while (!this.cancelRequested) await new Promise((resolve) => setTimeout(resolve, PROGRESS_MS));
+  private async untilCancelled(over: () => boolean): Promise<void> {
+    while (!over() && !this.cancelRequested) await new Promise((resolve) => setTimeout(resolve, PROGRESS_MS));
   }
 
   private manifest(options: Options): Manifest {

@@ -39,6 +39,11 @@ export class Pool {
     });
   }
 
+  /** Frames that can be under way with so many workers. */
+  capacity(workers: number): number {
+    return Math.min(Math.max(1, workers), this.ports.length) * (1 + WAITING_PER_WORKER);
+  }
+
   /** Bytes of wasm memory of all workers together. */
   get wasmMemoryBytes(): number {
     return this.memory.reduce((sum, bytes) => sum + bytes, 0);
