@@ -61,7 +61,7 @@ fn a_scan_from_frames_to_manifest() {
     assert_eq!(js_sys::Array::from(&scan.second_look().ok().unwrap()).length(), 0);
     scan.reserve(FrameLayout::i420_len(160, 96));
     scan.commit_again(7, layout.clone()).ok().unwrap();
-    assert_eq!(get(&scan.candidate().ok().unwrap(), "index"), 7.into());
+    assert_eq!(get(&scan.candidate().ok().unwrap(), "index").as_f64(), Some(7.0));
 
     let video = js(&serde_json::json!({
         "name": "made", "duration_s": 2.0, "width": 160, "height": 96, "rotation_deg": 0, "codec": "raw",
