@@ -101,9 +101,9 @@ async function extract({ video, out, options }) {
   let opened;
   try {
     opened = await openPage(browser);
-    const { page, errors, requestCount } = opened;
+    const { page, errors, countRequests } = opened;
     const memory = watchRendererMemory();
-    const before = requestCount();
+    const requestsSince = countRequests();
     await page.locator('#file').setInputFiles(video);
     await waitForState(page, 'ready');
     await setOptions(page, options);
@@ -118,7 +118,7 @@ async function extract({ video, out, options }) {
     await (await download).saveAs(zip);
     stopProgress();
     const peak = memory.stop();
-    const requests = requestCount() - before;
+    const requests = requestsSince();
     mkdirSync(out, { recursive: true });
     await unpackZip(zip, out);
     if (errors.length > 0) throw new PageFailure(`The page reported errors: ${errors.join('; ')}`);

@@ -28,8 +28,16 @@ export async function openPage(browser, { contextOptions = {} } = {}) {
     context,
     server,
     errors,
-    /** Requests to anywhere but the page's own memory, so far, as browser and server saw them. */
-    requestCount: () => Math.max(requests.filter((url) => !url.startsWith('blob:')).length, server.requests()),
+    /**
+     * Starts counting requests to anywhere but the page's own memory; the returned
+     * function gives those since. Browser and server are counted apart: the browser
+     * also names requests that the page's policy stopped (its icon, if asked for late).
+     */
+    countRequests: () => {
+      const seen = () => requests.filter((url) => !url.startsWith('blob:')).length;
+      const [browserBefore, serverBefore] = [seen(), server.requests()];
+      return () => Math.max(seen() - browserBefore, server.requests() - serverBefore);
+    },
     close: async () => {
       await context.close();
       await server.close();
