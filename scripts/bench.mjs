@@ -1,87 +1,78 @@
-// `npm run bench -- --fp32 DIR`: the pack's networks in INT8 against the same in FP32,
-// both in our wasm builds, one thread, alternating in one run of headless Chromium.
+// `npm run bench`: the networks in our INT8 builds, in FP32 under tract and in ONNX
+// Runtime Web, one thread each, taking turns in one run of headless Chromium.
 //
-// DIR holds what `python models/rebuild.py --fp32 --out DIR` writes.
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+//   npm run bench -- [--only NAME[,NAME]] [--rounds N] [--json] [--wasm DIR]
+//
+// --only: a network's name, or its beginning up to a dash (centerface: all three shapes).
+// --wasm: measure the builds in DIR (relaxed-simd/, simd128/) and build nothing.
+// The first run sets up .cache/bench (a Python environment and the networks). Exit
+// status: 0 measured, whether or not the bars hold; 1 something could not run.
+import { readFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { measureAll } from './bench/measure.mjs';
+import { NETWORKS } from './bench/networks.mjs';
+import { bars, geometricMeans, speedups, text } from './bench/report.mjs';
+import { ensureModels } from './bench/setup.mjs';
 import { build } from './build.mjs';
-import { launch } from './lib/browser.mjs';
-import { serve } from './lib/serve.mjs';
-import { ROOT, SetupError, ensurePrograms, main } from './lib/tools.mjs';
+import { ROOT, SetupError, ensureNpmPackages, ensurePrograms, main } from './lib/tools.mjs';
 
-const ROUNDS = 15;
-const NETWORKS = [
-  { name: 'centerface 640x384', file: 'centerface', shape: [1, 3, 384, 640] },
-  { name: 'centerface 160x160', file: 'centerface', shape: [1, 3, 160, 160] },
-  { name: 'mobilefacenet', file: 'mobilefacenet', shape: [1, 3, 112, 112] },
-];
+/** Measuring time per network where --rounds does not say. */
+const BUDGET_S = 25;
 
-/** Runs in a worker of the page; returns milliseconds per round of every network. */
-async function measure({ glue, networks, rounds }) {
-  const wasm = await import(glue);
-  await wasm.default(new URL('framesift_bg.wasm', glue));
-  const loaded = [];
-  for (const { name, url, shape } of networks) {
-    const file = new Uint8Array(await (await fetch(url)).arrayBuffer());
-    const input = Float32Array.from({ length: shape.reduce((a, b) => a * b) }, (_, i) => (i * 7919) % 255);
-    loaded.push({ name, network: new wasm.BenchNetwork(file, shape), input, times: [] });
+const OPTIONS = {
+  only: { type: 'string' },
+  rounds: { type: 'string' },
+  json: { type: 'boolean' },
+  wasm: { type: 'string' },
+};
+
+function options() {
+  let values;
+  try {
+    ({ values } = parseArgs({ options: OPTIONS }));
+  } catch (error) {
+    throw new SetupError(error.message);
   }
-  for (let round = -2; round < rounds; round++) {
-    for (const { network, input, times } of loaded) {
-      const start = performance.now();
-      network.run(input);
-      if (round >= 0) times.push(performance.now() - start);
-    }
+  const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
+  if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0)) throw new SetupError('--rounds: a number from 1');
+  const wanted = values.only?.split(',') ?? [];
+  const matches = (network, name) => network.name === name || network.name.startsWith(`${name}-`);
+  const unknown = wanted.filter((name) => !NETWORKS.some((network) => matches(network, name)));
+  if (unknown.length > 0) {
+    throw new SetupError(`--only: no ${unknown.join(', ')} among ${NETWORKS.map(({ name }) => name).join(', ')}`);
   }
-  return { device: wasm.device(), results: loaded.map(({ name, times }) => ({ name, times })) };
+  const networks = values.only ? NETWORKS.filter((network) => wanted.some((name) => matches(network, name))) : NETWORKS;
+  return { networks, rounds, json: values.json, wasm: values.wasm && resolve(values.wasm) };
 }
 
-const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+function versions() {
+  const installed = JSON.parse(readFileSync(join(ROOT, 'node_modules', 'onnxruntime-web', 'package.json'), 'utf8'));
+  return { onnxruntime_web: installed.version, node: process.versions.node };
+}
 
 await main(async () => {
-  const { values } = parseArgs({ options: { fp32: { type: 'string' }, json: { type: 'boolean' } } });
-  if (!values.fp32 || !existsSync(join(values.fp32, 'centerface.fp32.onnx'))) {
-    throw new SetupError('Make the FP32 files first: python models/rebuild.py --fp32 --out DIR, then npm run bench -- --fp32 DIR');
-  }
+  const { networks, rounds, json, wasm } = options();
   ensurePrograms('chromium');
-  await build();
-  const folders = { '/wasm/': join(ROOT, 'www', 'wasm'), '/int8/': join(ROOT, 'models'), '/fp32/': values.fp32, '/': join(ROOT, 'models') };
-  const server = await serve(folders);
-  const browser = await launch();
-  try {
-    const page = await browser.newPage();
-    await page.goto(`${server.origin}/pack.toml`);
-    const models = [];
-    for (const variant of ['relaxed-simd', 'simd128']) {
-      const job = {
-        glue: `${server.origin}/wasm/${variant}/framesift.js`,
-        rounds: ROUNDS,
-        networks: NETWORKS.flatMap(({ name, file, shape }) => [
-          { name, shape, url: `${server.origin}/int8/${file}.int8.onnx` },
-          { name, shape, url: `${server.origin}/fp32/${file}.fp32.onnx` },
-        ]),
-      };
-      const { device, results } = await page.evaluate(
-        ({ code, job: message }) =>
-          new Promise((resolve, reject) => {
-            const source = `onmessage = ({ data }) => (${code})(data).then(postMessage, (e) => postMessage({ error: String(e) }));`;
-            const url = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }));
-            const worker = new Worker(url, { type: 'module' });
-            worker.onmessage = ({ data }) => (data.error ? reject(new Error(data.error)) : resolve(data));
-            worker.postMessage(message);
-          }),
-        { code: measure.toString(), job },
-      );
-      for (let i = 0; i < results.length; i += 2) {
-        const [int8_ms, fp32_ms] = [median(results[i].times), median(results[i + 1].times)];
-        models.push({ name: results[i].name, device, int8_ms, fp32_ms, ratio: int8_ms / fp32_ms });
-      }
-    }
-    if (values.json) console.log(JSON.stringify({ models }));
-    else console.table(models.map((m) => ({ ...m, int8_ms: m.int8_ms.toFixed(1), fp32_ms: m.fp32_ms.toFixed(1), ratio: m.ratio.toFixed(2) })));
-  } finally {
-    await browser.close();
-    await server.close();
+  if (wasm) ensureNpmPackages();
+  else await build();
+  ensureModels(networks);
+  const folder = wasm ?? join(ROOT, 'www', 'wasm');
+  const { models: rows, device } = await measureAll(networks, { wasm: folder, rounds, budget_s: BUDGET_S });
+  const models = rows.map((model) => ({ ...model, ...speedups(model) }));
+  const means = geometricMeans(models);
+  const result = {
+    models,
+    geometric_means: means,
+    bars: bars(models, means),
+    device: { ...device, processor: cpus()[0]?.model ?? 'unknown' },
+    versions: versions(),
+  };
+  console.log(json ? JSON.stringify(result) : text(result));
+  const errors = models.flatMap(({ name, errors: found }) => Object.entries(found).map(([engine, error]) => `${name}, ${engine}: ${error}`));
+  if (errors.length > 0) {
+    console.error(`\nCould not run:\n${errors.join('\n')}`);
+    process.exitCode = 1;
   }
 });

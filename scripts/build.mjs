@@ -8,7 +8,7 @@ import { ROOT, ensureNpmPackages, ensureRust, ensureWasmBindgen, main, output, r
 const WASM = join(ROOT, 'target', 'wasm32-unknown-unknown', 'release', 'framesift.wasm');
 
 /** Runs `make` unless `product` is there and `stamp` holds the hash of `parts`. */
-function unlessUnchanged(stamp, product, parts, make) {
+export function unlessUnchanged(stamp, product, parts, make) {
   const hash = createHash('sha256');
   for (const part of parts) hash.update(part);
   const digest = hash.digest('hex');

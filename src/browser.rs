@@ -299,7 +299,7 @@ impl BenchNetwork {
     #[wasm_bindgen(constructor)]
     pub fn new(file: &[u8], shape: JsValue) -> Result<BenchNetwork, JsError> {
         let Shape(shape) = from_js(shape)?;
-        let network = crate::inference::Network::from_onnx(file, &shape).map_err(js_error)?;
+        let network = crate::inference::Model::from_onnx(file).and_then(|m| m.network(&shape)).map_err(js_error)?;
         Ok(Self { network, input: ndarray::ArrayD::zeros(shape) })
     }
 

@@ -10,6 +10,9 @@ pub enum Error {
     /// A model pack is incomplete, damaged or not understood.
     #[error("model pack: {0}")]
     Pack(String),
+    /// A model file is damaged, or asks for what is not supported.
+    #[error("model: {0}")]
+    Model(String),
     /// A network could not be loaded or run.
     #[error("inference: {0}")]
     Inference(String),

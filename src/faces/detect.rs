@@ -7,7 +7,7 @@ use super::embed::to_chw;
 use super::pack::DetectorSpec;
 use crate::error::{Error, Result};
 use crate::frame::resize;
-use crate::inference::Network;
+use crate::inference::{Model, Network};
 use fast_image_resize::PixelType;
 use image::{Rgb, RgbImage};
 use ndarray::{ArrayD, ArrayView3, Ix4};
@@ -41,7 +41,7 @@ const MOST_NETWORKS: usize = 4;
 /// The detector, compiled for the picture shapes met so far.
 pub struct Detector {
     spec: DetectorSpec,
-    file: Vec<u8>,
+    model: Model,
     /// Networks by input (width, height), most recently used last.
     networks: Vec<((usize, usize), Network)>,
 }
@@ -55,9 +55,9 @@ struct Placement {
 }
 
 impl Detector {
-    /// Keeps the file; networks are compiled on demand.
-    pub fn new(spec: DetectorSpec, file: Vec<u8>) -> Self {
-        Self { spec, file, networks: Vec::new() }
+    /// Reads the file; networks are compiled on demand.
+    pub fn new(spec: DetectorSpec, file: &[u8]) -> Result<Self> {
+        Ok(Self { spec, model: Model::from_onnx(file)?, networks: Vec::new() })
     }
 
     /// All faces of an upright RGB picture. Large ones get a second look for
@@ -134,7 +134,7 @@ impl Detector {
         let size = (canvas.width() as usize, canvas.height() as usize);
         let entry = match self.networks.iter().position(|(s, _)| *s == size) {
             Some(position) => self.networks.remove(position),
-            None => (size, Network::from_onnx(&self.file, &[1, 3, size.1, size.0])?),
+            None => (size, self.model.network(&[1, 3, size.1, size.0])?),
         };
         // Most recently used last; the oldest goes when there are too many.
         self.networks.push(entry);

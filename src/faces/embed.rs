@@ -3,7 +3,7 @@
 use super::align::CHIP_SIZE;
 use super::pack::EmbedderSpec;
 use crate::error::{Error, Result};
-use crate::inference::Network;
+use crate::inference::{Model, Network};
 use image::RgbImage;
 use ndarray::ArrayD;
 
@@ -20,7 +20,7 @@ impl Embedder {
     pub fn new(spec: &EmbedderSpec, file: &[u8]) -> Result<Self> {
         let side = CHIP_SIZE as usize;
         Ok(Self {
-            network: Network::from_onnx(file, &[1, 3, side, side])?,
+            network: Model::from_onnx(file)?.network(&[1, 3, side, side])?,
             mean: spec.mean,
             std: spec.std,
             dimensions: spec.dimensions,

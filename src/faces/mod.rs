@@ -57,7 +57,7 @@ impl FaceAnalyzer {
     pub fn new(pack: Pack) -> Result<Self> {
         let Pack { spec, detector, embedder } = pack;
         Ok(Self {
-            detector: Detector::new(spec.detector, detector),
+            detector: Detector::new(spec.detector, &detector)?,
             embedder: Embedder::new(&spec.embedder, &embedder)?,
         })
     }

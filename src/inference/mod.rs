@@ -1,15 +1,28 @@
 //! Running the networks of a model pack.
 //!
-//! [`Network`] is all the rest of the crate knows: named float tensors in, float
-//! tensors out. Behind it, tract parses the ONNX file and runs what is float,
-//! and [`int8`] runs the quantized convolutions.
+//! [`Model`] is a file, read and packed once; [`Network`] is a model compiled for one
+//! input shape: float tensors in, float tensors out. Behind them, tract parses the ONNX
+//! file and runs what is float, and [`int8`] runs the quantized regions.
 
 pub mod int8;
 
 use crate::error::{Error, Result, inference};
+use int8::compile::{Compiled, compile};
+use int8::kernels::Isa;
+use int8::region::Region;
+use int8::tract_op;
 use ndarray::{ArrayD, ArrayViewD};
 use std::sync::Arc;
+use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::*;
+
+/// A model file, read once, for networks of any input shape.
+pub struct Model {
+    /// What tract runs. Weights of the regions are not in it.
+    proto: ModelProto,
+    regions: Vec<Arc<Region>>,
+    in_float: Vec<String>,
+}
 
 /// A network compiled for one input shape.
 pub struct Network {
@@ -17,29 +30,80 @@ pub struct Network {
     input_shape: Vec<usize>,
 }
 
-impl Network {
-    /// Compiles an ONNX file for inputs of `input_shape` (NCHW). The file's
+impl Model {
+    /// Reads an ONNX file and packs its quantized weights for this machine. The file's
     /// bytes are not kept.
-    pub fn from_onnx(mut file: &[u8], input_shape: &[usize]) -> Result<Self> {
+    pub fn from_onnx(file: &[u8]) -> Result<Self> {
+        Self::compiled(Some(Isa::best()), file)
+    }
+
+    /// The same for one of the instruction sets that this machine has.
+    pub fn for_isa(isa: Isa, file: &[u8]) -> Result<Self> {
+        Self::compiled(Some(isa), file)
+    }
+
+    /// The same with everything in float under tract, quantized layers too: the values
+    /// to compare with.
+    pub fn in_float_only(file: &[u8]) -> Result<Self> {
+        Self::compiled(None, file)
+    }
+
+    fn compiled(isa: Option<Isa>, mut file: &[u8]) -> Result<Self> {
+        let damaged = |e: TractError| Error::Model(format!("not an ONNX file, or damaged: {e:#}"));
+        let mut proto = tract_onnx::onnx().proto_model_for_read(&mut file).map_err(damaged)?;
+        let graph = proto.graph.take().ok_or_else(|| Error::Model("not an ONNX file: it holds no graph".into()))?;
+        let Compiled { graph, regions, in_float } = compile(isa, graph)?;
+        proto.graph = Some(graph);
+        Ok(Self { proto, regions: regions.into_iter().map(Arc::new).collect(), in_float })
+    }
+
+    /// Compiles the model for inputs of `input_shape` (NCHW).
+    pub fn network(&self, input_shape: &[usize]) -> Result<Network> {
         // The files declare a symbolic batch; what counts is the shape asked for.
         let mut onnx = tract_onnx::onnx().with_ignore_output_shapes(true).with_ignore_value_info(true);
-        int8::qlinear_conv::register(&mut onnx);
-        let mut proto = onnx.proto_model_for_read(&mut file).map_err(inference)?;
-        if let Some(graph) = &mut proto.graph {
-            int8::fuse::fuse_activations(graph);
-        }
+        tract_op::register(&mut onnx);
         let plan = onnx
-            .model_for_proto_model(&proto)
-            .and_then(|m| m.with_input_fact(0, f32::fact(input_shape).into()))
+            .model_for_proto_model(&self.proto)
+            .and_then(|mut m| {
+                tract_op::insert(&mut m, &self.regions)?;
+                m.with_input_fact(0, f32::fact(input_shape).into())
+            })
             .and_then(|m| m.into_optimized())
             .and_then(|m| m.into_runnable())
             .map_err(inference)?;
-        Ok(Self { plan, input_shape: input_shape.to_vec() })
+        Ok(Network { plan, input_shape: input_shape.to_vec() })
     }
 
+    /// Nodes over quantized values that run in float, and why.
+    pub fn in_float(&self) -> &[String] {
+        &self.in_float
+    }
+
+    /// Bytes of packed INT8 weights.
+    pub fn packed_bytes(&self) -> usize {
+        self.regions.iter().map(|r| r.bytes()).sum()
+    }
+}
+
+impl Network {
     /// The input shape it was compiled for.
     pub fn input_shape(&self) -> &[usize] {
         &self.input_shape
+    }
+
+    /// Multiplications with additions that run in INT8.
+    pub fn int8_macs(&self) -> u64 {
+        self.regions().map(|r| r.plan.macs).sum()
+    }
+
+    /// Bytes that the INT8 regions keep for activations between runs.
+    pub fn activation_bytes(&self) -> usize {
+        self.regions().map(|r| r.activation_bytes()).sum()
+    }
+
+    fn regions(&self) -> impl Iterator<Item = &tract_op::PlannedRegion> {
+        let nodes = self.plan.model().nodes().iter();
+        nodes.filter_map(|n| n.op_as::<tract_op::RegionOp>()).map(|r| &*r.0)
     }
 
     /// Runs one input; the outputs come in the file's order.
@@ -47,9 +111,11 @@ impl Network {
         if input.shape() != self.input_shape {
             return Err(Error::Inference(format!("input of {:?}, expected {:?}", input.shape(), self.input_shape)));
         }
-        let values: Vec<f32> = input.iter().copied().collect();
-        let tensor = Tensor::from_shape(&self.input_shape, &values).map_err(inference)?;
-        let outputs = self.plan.run(tvec!(tensor.into_tvalue())).map_err(inference)?;
+        let tensor = match input.as_slice() {
+            Some(values) => Tensor::from_shape(&self.input_shape, values),
+            None => Tensor::from_shape(&self.input_shape, &input.iter().copied().collect::<Vec<_>>()),
+        };
+        let outputs = self.plan.run(tvec!(tensor.map_err(inference)?.into_tvalue())).map_err(inference)?;
         outputs
             .iter()
             .map(|t| {

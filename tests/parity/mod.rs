@@ -1,7 +1,7 @@
 //! Our INT8 execution against ONNX Runtime's on the same files, natively and in
 //! the browser. `tests/fixtures/expected.py` makes the expected outputs.
 
-use framesift::inference::Network;
+use framesift::inference::Model;
 use ndarray::ArrayD;
 
 const FACES: [&[u8]; 3] = [
@@ -21,7 +21,7 @@ fn floats(bytes: &[u8]) -> Vec<f32> {
 }
 
 fn run(file: &[u8], input: &ArrayD<f32>) -> Vec<Vec<f32>> {
-    let network = Network::from_onnx(file, input.shape()).expect("the file loads");
+    let network = Model::from_onnx(file).and_then(|m| m.network(input.shape())).expect("the file loads");
     let outputs = network.run(input.view()).expect("the network runs");
     outputs.into_iter().map(|o| o.into_iter().collect()).collect()
 }

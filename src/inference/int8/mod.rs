@@ -1,13 +1,39 @@
-//! INT8 execution: our own quantized convolution, plugged into tract.
+//! INT8 execution: the quantized parts of a network run here, as whole regions; tract
+//! parses the file, knows the shapes and runs what stays float.
 //!
 //! ```text
-//! kernels/         integer dot products, one file per instruction set
-//! conv             a packed convolution over NHWC bytes
-//! qlinear_conv     ONNX QLinearConv as a tract op around it
-//! fuse             activations between two convolutions, moved into the first
+//! onnx         reading the graph, checked
+//! qdq          models in QDQ form, turned into operators over quantized values
+//! recognize    which nodes become steps …
+//! in_float     … and what becomes of quantized nodes that do not
+//! compile      the graph split into regions and what stays float
+//! region       a region's steps, weights packed
+//! plan         shapes, layouts, borders and buffers for one input shape
+//! execute      a run: floats in, floats out, no allocation
+//! tract_op     a region as a tract operator
+//!
+//! image        NHWC bytes with a border
+//! conv         convolutions and dense layers
+//! island       float arithmetic between quantized values
+//! pool         pooling, resizing, concatenation
+//! kernels/     integer dot products, one file per instruction set
 //! ```
 
+pub mod compile;
 pub mod conv;
-pub mod fuse;
+pub mod execute;
+pub mod image;
+pub mod in_float;
+pub mod island;
 pub mod kernels;
-pub mod qlinear_conv;
+pub mod onnx;
+pub mod plan;
+pub mod pool;
+pub mod qdq;
+pub mod recognize;
+pub mod region;
+#[cfg(test)]
+mod test_random;
+#[cfg(test)]
+mod tests;
+pub mod tract_op;

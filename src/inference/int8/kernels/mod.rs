@@ -1,17 +1,22 @@
 //! Integer dot-product kernels: one file per instruction set behind one dispatch.
 //!
-//! Two shapes of work cover every convolution:
+//! Two shapes of work cover every convolution and every fully connected layer:
 //!
-//! * [`Isa::gemm`]: eight output channels of some pixels, in tiles of four
-//!   pixels. Each pixel is a base offset into the activations; each tap of the
-//!   kernel is an offset relative to it, so there is no im2col buffer. Weights
-//!   come as a *panel* (see [`pack_gemm`]).
-//! * [`Isa::depthwise`]: all channels of some pixels of a depthwise convolution.
+//! * [`Gemm`]: all output channels of some pixels, in tiles of a few pixels by eight
+//!   channels. A pixel is a byte offset into the activations and every kernel row is
+//!   an offset relative to it, so there is no im2col buffer. Weights come as
+//!   [`Panels`].
+//! * [`Depthwise`]: all channels of some pixels where every channel has its own filter.
 //!
-//! All paths add exactly the same integers: results are bit-identical to
-//! [`scalar`]. The 4 × 8 tile was the fastest of those tried on wasm (it keeps
-//! 8 accumulators, 2 weight vectors and 1 activation vector in 16 registers).
+//! Both end in registers: [`Requantize`] scales, applies a PReLU if there is one,
+//! rounds and narrows the sums before they are stored as bytes.
+//!
+//! All paths add exactly the same integers and round the same floats: results are
+//! bit-identical to [`scalar`]. `README.md` beside this file has the measured reason
+//! for each choice.
 
+mod panels;
+mod requantize;
 mod scalar;
 #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
 mod wasm_relaxed;
@@ -20,12 +25,19 @@ mod wasm_simd128;
 #[cfg(target_arch = "x86_64")]
 mod x86_avx2;
 
-/// Output pixels per tile.
-pub const TILE_PIXELS: usize = 4;
-/// Output channels per tile and per weight panel.
-pub const TILE_CHANNELS: usize = 8;
+pub use panels::Panels;
+pub use requantize::{Prelu, Requantize};
 
-/// Instruction set of a kernel.
+/// Output channels per tile and per weight panel.
+pub const BLOCK: usize = 8;
+
+/// Pixel offsets come in multiples of this; a multiple of every kernel's tile.
+pub const TILE_PIXELS: usize = 4;
+
+/// Accumulators of one pixel and one block of channels.
+pub type Sums = [i32; BLOCK];
+
+/// Instruction set of a kernel, and for relaxed SIMD how its dot instruction behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Isa {
     /// Plain Rust; the reference.
@@ -33,61 +45,189 @@ pub enum Isa {
     /// WebAssembly `simd128`: `i32x4.dot_i16x8_s` on widened activations.
     #[cfg(target_arch = "wasm32")]
     Simd128,
-    /// WebAssembly relaxed SIMD: `i32x4.relaxed_dot_i8x16_i7x16_add` on bytes.
+    /// Relaxed SIMD on a machine that multiplies u8 × s8 exactly (AVX-VNNI).
     #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
-    RelaxedSimd,
-    /// x86-64 AVX2: `vpmaddwd` on widened activations.
+    RelaxedExact,
+    /// Relaxed SIMD on a machine that adds pairs of u8 × s8 products in saturating
+    /// 16 bits (SSSE3, AVX2): weights are split where a pair could exceed that.
+    #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
+    RelaxedPairs,
+    /// Relaxed SIMD on a machine that reads both operands as signed (ARM):
+    /// activations are stored less 128.
+    #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
+    RelaxedSigned,
+    /// x86-64 AVX2: `vpmaddubsw`, whose pairs of products saturate at 16 bits.
     #[cfg(target_arch = "x86_64")]
     Avx2,
 }
 
-/// Where the activations of some output pixels are. All offsets are in bytes.
-#[derive(Clone, Copy)]
-pub struct Windows<'a> {
-    /// Activations: NHWC, padded.
-    pub activations: &'a [u8],
-    /// Offset of each pixel's first tap.
-    pub pixels: &'a [usize],
-    /// Offset of each tap relative to its pixel.
-    pub taps: &'a [usize],
+/// How a kernel wants the activations of a [`Gemm`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activations {
+    /// As they are.
+    Bytes,
+    /// Bytes with the top bit flipped, to be read as signed: `x − 128`.
+    SignedBytes,
+    /// Little-endian 16-bit words.
+    Words,
 }
 
-impl Windows<'_> {
-    /// The kernels read by raw pointer; this is the bound that makes it sound.
-    fn assert_readable(&self, bytes_per_tap: usize) {
-        let last = |offsets: &[usize]| offsets.iter().max().map_or(0, |&o| o);
-        let end = last(self.pixels).checked_add(last(self.taps)).and_then(|o| o.checked_add(bytes_per_tap));
-        assert!(end.is_some_and(|end| end <= self.activations.len()), "kernel would read past the activations");
+impl Activations {
+    /// Bytes per activation.
+    pub fn size(self) -> usize {
+        match self {
+            Self::Bytes | Self::SignedBytes => 1,
+            Self::Words => 2,
+        }
+    }
+
+    /// What the kernel sees for an activation of 0.
+    pub fn offset(self) -> i32 {
+        match self {
+            Self::SignedBytes => -128,
+            _ => 0,
+        }
     }
 }
 
-/// Accumulators of one pixel and eight output channels.
-pub type Sums = [i32; TILE_CHANNELS];
+/// Which weights a kernel can take as they are; others are split into two that add up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WeightLimit {
+    /// All of −128..=127.
+    None,
+    /// Two neighbours may add up to −128..=128 in positive and in negative parts, so
+    /// that `255 · (w₀ + w₁)` stays within 16 bits.
+    Pairs,
+    /// −127..=127.
+    Symmetric,
+}
+
+/// All output channels of one group of a convolution, for some output pixels.
+pub struct Gemm<'a> {
+    /// Activations in the layout of [`Isa::activations`]: NHWC with its border.
+    pub activations: &'a [u8],
+    /// Byte offset of each output pixel's first activation; a multiple of
+    /// [`TILE_PIXELS`] of them (repeat the last pixel to fill up).
+    pub pixels: &'a [usize],
+    /// Byte offset of each kernel row relative to its pixel.
+    pub rows: &'a [usize],
+    /// Weights of all groups.
+    pub panels: &'a Panels,
+    /// The blocks of this group.
+    pub blocks: std::ops::Range<usize>,
+    /// Output channels of this group.
+    pub channels: usize,
+    /// What the sums start from, per block of all groups.
+    pub bias: &'a [Sums],
+}
+
+/// All channels of some output pixels of a depthwise convolution.
+pub struct Depthwise<'a> {
+    /// Activations as plain bytes: NHWC with its border.
+    pub activations: &'a [u8],
+    /// Byte offset of each output pixel's first activation.
+    pub pixels: &'a [usize],
+    /// Byte offset of each tap relative to its pixel; an even number of them.
+    pub taps: &'a [usize],
+    /// From [`panels::pack_depthwise`], for as many taps.
+    pub weights: &'a [i16],
+    /// What the sums start from, per block.
+    pub bias: &'a [Sums],
+    /// Channels.
+    pub channels: usize,
+}
+
+pub use panels::pack_depthwise;
+
+/// Where results go: offset of each pixel's first channel, as many as pixels.
+pub enum Output<'a> {
+    /// Requantized bytes. `requantize` has as many blocks as the bias.
+    Bytes { y: &'a mut [u8], offsets: &'a [usize], requantize: &'a Requantize },
+    /// The sums as they are.
+    Sums { y: &'a mut [i32], offsets: &'a [usize] },
+}
+
+/// What is done with the sums, as a constant of the kernels' inner functions.
+mod finish {
+    pub const SUMS: u8 = 0;
+    pub const REQUANTIZE: u8 = 1;
+    pub const PRELU: u8 = 2;
+}
+
+/// The output of a kernel by raw pointer, after its bounds have been checked.
+#[derive(Clone, Copy)]
+struct Target<'a> {
+    bytes: *mut u8,
+    sums: *mut i32,
+    offsets: &'a [usize],
+    requantize: &'a Requantize,
+}
+
+impl Output<'_> {
+    /// Asserts that `channels` values per pixel fit, for `pixels` pixels.
+    fn checked(&mut self, pixels: usize, channels: usize, blocks: usize) -> (Target<'_>, u8) {
+        let (len, offsets) = match self {
+            Output::Bytes { y, offsets, .. } => (y.len(), *offsets),
+            Output::Sums { y, offsets } => (y.len(), *offsets),
+        };
+        let end = offsets.iter().max().map_or(0, |o| o + channels);
+        assert!(end <= len && offsets.len() == pixels, "kernel would write past its output");
+        match self {
+            Output::Bytes { y, offsets, requantize } => {
+                assert!(requantize.blocks() >= blocks, "requantization has too few channels");
+                let kind = if requantize.has_prelu() { finish::PRELU } else { finish::REQUANTIZE };
+                (Target { bytes: y.as_mut_ptr(), sums: std::ptr::null_mut(), offsets, requantize }, kind)
+            }
+            Output::Sums { y, offsets } => (
+                Target { bytes: std::ptr::null_mut(), sums: y.as_mut_ptr(), offsets, requantize: Requantize::NONE },
+                finish::SUMS,
+            ),
+        }
+    }
+}
+
+/// Calls a kernel for the kind of output at run time.
+macro_rules! dispatch {
+    ($kind:expr, $module:ident :: $kernel:ident ( $($argument:expr),* )) => {
+        // SAFETY: the caller has checked that all reads and writes stay within the
+        // slices, and an instruction set's variant exists only where it was detected.
+        unsafe {
+            match $kind {
+                finish::SUMS => $module::$kernel::<{ finish::SUMS }>($($argument),*),
+                finish::REQUANTIZE => $module::$kernel::<{ finish::REQUANTIZE }>($($argument),*),
+                _ => $module::$kernel::<{ finish::PRELU }>($($argument),*),
+            }
+        }
+    };
+    ($kind:expr, $scheme:expr, $module:ident :: $kernel:ident ( $($argument:expr),* )) => {
+        // SAFETY: as above.
+        unsafe {
+            match $kind {
+                finish::SUMS => $module::$kernel::<{ finish::SUMS }, $scheme>($($argument),*),
+                finish::REQUANTIZE => $module::$kernel::<{ finish::REQUANTIZE }, $scheme>($($argument),*),
+                _ => $module::$kernel::<{ finish::PRELU }, $scheme>($($argument),*),
+            }
+        }
+    };
+}
 
 impl Isa {
     /// The fastest kernel that is exact on this machine.
     pub fn best() -> Isa {
-        #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
-        if wasm_relaxed::dot_is_exact() {
-            return Isa::RelaxedSimd;
-        }
-        #[cfg(target_arch = "wasm32")]
-        return Isa::Simd128;
-        #[cfg(target_arch = "x86_64")]
-        if std::arch::is_x86_feature_detected!("avx2") {
-            return Isa::Avx2;
-        }
-        #[cfg(not(target_arch = "wasm32"))]
-        Isa::Scalar
+        static BEST: std::sync::OnceLock<Isa> = std::sync::OnceLock::new();
+        *BEST.get_or_init(|| Self::available().last().copied().unwrap_or(Isa::Scalar))
     }
 
-    /// Every kernel that can run here, the scalar reference first.
+    /// Every kernel that can run here and has proved itself, the slowest first.
     pub fn available() -> Vec<Isa> {
         let mut all = vec![Isa::Scalar];
         #[cfg(target_arch = "wasm32")]
         all.push(Isa::Simd128);
-        if !all.contains(&Isa::best()) {
-            all.push(Isa::best());
+        #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
+        all.extend(wasm_relaxed::schemes());
+        #[cfg(target_arch = "x86_64")]
+        if std::arch::is_x86_feature_detected!("avx2") {
+            all.push(Isa::Avx2);
         }
         all
     }
@@ -99,116 +239,91 @@ impl Isa {
             #[cfg(target_arch = "wasm32")]
             Isa::Simd128 => "simd128",
             #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
-            Isa::RelaxedSimd => "relaxed-simd",
+            Isa::RelaxedExact => "relaxed-simd",
+            #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
+            Isa::RelaxedPairs => "relaxed-simd, split weights",
+            #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
+            Isa::RelaxedSigned => "relaxed-simd, signed",
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => "avx2",
         }
     }
 
-    /// Input channels that one dot instruction sums, and so the granularity in
-    /// which channels are stored in a panel.
+    /// How the activations of a [`Gemm`] are laid out.
+    pub fn activations(self) -> Activations {
+        match self {
+            #[cfg(target_arch = "wasm32")]
+            Isa::Simd128 => Activations::Words,
+            #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
+            Isa::RelaxedSigned => Activations::SignedBytes,
+            _ => Activations::Bytes,
+        }
+    }
+
+    /// Input channels that one dot instruction sums into a lane.
     pub fn group(self) -> usize {
-        match self {
-            #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
-            Isa::RelaxedSimd => 4,
-            _ => 2,
+        match self.activations() {
+            Activations::Words => 2,
+            _ => 4,
         }
     }
 
-    /// Bytes per activation that [`Isa::gemm`] reads: 1 (`u8`) or 2
-    /// (`u8` widened to little-endian 16 bits).
-    pub fn activation_bytes(self) -> usize {
+    /// Which weights have to be split.
+    pub fn weight_limit(self) -> WeightLimit {
         match self {
             #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
-            Isa::RelaxedSimd => 1,
-            _ => 2,
-        }
-    }
-
-    /// `sums[p][c] = bias[c] + Σ_tap Σ_k activation[pixel p, tap, k] · weight[c, tap, k]`
-    /// for a multiple of [`TILE_PIXELS`] pixels and eight output channels, with
-    /// `depth` input channels per tap and weights from [`pack_gemm`].
-    pub fn gemm(self, windows: Windows<'_>, depth: usize, panel: &[i8], bias: &Sums, sums: &mut [Sums]) {
-        let padded_depth = depth.next_multiple_of(self.group());
-        windows.assert_readable(padded_depth * self.activation_bytes());
-        assert!(windows.taps.len() * padded_depth * TILE_CHANNELS <= panel.len(), "kernel would read past its panel");
-        assert!(windows.pixels.len() == sums.len() && sums.len().is_multiple_of(TILE_PIXELS), "pixels come in fours");
-        match self {
-            Isa::Scalar => scalar::gemm(windows, depth, panel, bias, sums),
-            // SAFETY (all arms): the bounds were just asserted, and a value of
-            // the instruction set's variant exists only where `best` or
-            // `available` found the instructions.
-            #[cfg(target_arch = "wasm32")]
-            Isa::Simd128 => unsafe { wasm_simd128::gemm(windows, depth, panel, bias, sums) },
+            Isa::RelaxedPairs => WeightLimit::Pairs,
             #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
-            Isa::RelaxedSimd => unsafe { wasm_relaxed::gemm(windows, depth, panel, bias, sums) },
+            Isa::RelaxedSigned => WeightLimit::Symmetric,
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => unsafe { x86_avx2::gemm(windows, depth, panel, bias, sums) },
+            Isa::Avx2 => WeightLimit::Pairs,
+            _ => WeightLimit::None,
         }
     }
 
-    /// Depthwise: `sums[p][c] = bias[c] + Σ_tap activation[pixel p, tap][c] · weight[tap][c]`
-    /// over `u8` activations. `bias` holds all channels, rounded up to a multiple
-    /// of eight; `sums` is pixel by pixel, each as long as `bias`; `weights`
-    /// comes from [`pack_depthwise`], with as many taps.
-    pub fn depthwise(self, windows: Windows<'_>, weights: &[i16], bias: &[Sums], sums: &mut [Sums]) {
-        windows.assert_readable(bias.len() * TILE_CHANNELS);
-        assert!(windows.taps.len().is_multiple_of(2), "depthwise taps come in pairs");
-        assert!(weights.len() == windows.taps.len() * bias.len() * TILE_CHANNELS, "depthwise weights do not fit");
-        assert!(sums.len() == windows.pixels.len() * bias.len(), "depthwise sums do not fit");
+    /// `y[p][c] = finish(bias[c] + Σ activation · weight)` for all pixels and channels.
+    pub fn gemm(self, gemm: &Gemm<'_>, mut output: Output<'_>) {
+        let end = |offsets: &[usize]| offsets.iter().max().map_or(0, |&o| o);
+        let last = end(gemm.pixels) + end(gemm.rows) + gemm.panels.row_bytes();
+        assert!(last <= gemm.activations.len(), "kernel would read past the activations");
+        assert!(gemm.pixels.len().is_multiple_of(TILE_PIXELS), "pixels come in whole tiles");
+        assert!(gemm.panels.isa() == self && gemm.panels.rows() == gemm.rows.len(), "panels of another kernel");
+        assert!(gemm.blocks.end <= gemm.panels.blocks() && gemm.blocks.end <= gemm.bias.len(), "too few blocks");
+        assert!(gemm.channels.div_ceil(BLOCK) == gemm.blocks.len(), "channels do not fit the blocks");
+        let (target, kind) = output.checked(gemm.pixels.len(), gemm.channels, gemm.blocks.end);
         match self {
-            Isa::Scalar => scalar::depthwise(windows, weights, bias, sums),
-            // SAFETY: as in `gemm`.
+            Isa::Scalar => dispatch!(kind, scalar::gemm(gemm, target)),
             #[cfg(target_arch = "wasm32")]
-            Isa::Simd128 => unsafe { wasm_simd128::depthwise(windows, weights, bias, sums) },
+            Isa::Simd128 => dispatch!(kind, wasm_simd128::gemm(gemm, target)),
             #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
-            Isa::RelaxedSimd => unsafe { wasm_simd128::depthwise(windows, weights, bias, sums) },
+            Isa::RelaxedPairs => dispatch!(kind, true, wasm_relaxed::gemm(gemm, target)),
+            #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
+            Isa::RelaxedExact | Isa::RelaxedSigned => dispatch!(kind, false, wasm_relaxed::gemm(gemm, target)),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => unsafe { x86_avx2::depthwise(windows, weights, bias, sums) },
+            Isa::Avx2 => dispatch!(kind, x86_avx2::gemm(gemm, target)),
         }
     }
-}
 
-/// Lays the weights of up to eight output channels out for [`Isa::gemm`]:
-/// for each tap, for each group of [`Isa::group`] input channels, eight output
-/// channels × the group. What is missing (channels past the end) is zero, so
-/// whatever activation is read there adds nothing.
-///
-/// `weight(channel, depth, tap)` gives one weight; `channels` ≤ 8.
-pub fn pack_gemm(
-    isa: Isa,
-    taps: usize,
-    depth: usize,
-    channels: usize,
-    weight: impl Fn(usize, usize, usize) -> i8,
-) -> Vec<i8> {
-    let group = isa.group();
-    let mut panel = Vec::with_capacity(taps * depth.div_ceil(group) * group * TILE_CHANNELS);
-    for tap in 0..taps {
-        for first in (0..depth).step_by(group) {
-            for channel in 0..TILE_CHANNELS {
-                for k in first..first + group {
-                    panel.push(if channel < channels && k < depth { weight(channel, k, tap) } else { 0 });
-                }
+    /// `y[p][c] = finish(bias[c] + Σ_tap activation[c] · weight[tap][c])`.
+    pub fn depthwise(self, depthwise: &Depthwise<'_>, mut output: Output<'_>) {
+        let end = |offsets: &[usize]| offsets.iter().max().map_or(0, |&o| o);
+        let blocks = depthwise.bias.len();
+        let last = end(depthwise.pixels) + end(depthwise.taps) + blocks * BLOCK;
+        assert!(last <= depthwise.activations.len(), "kernel would read past the activations");
+        assert!(depthwise.taps.len().is_multiple_of(2), "depthwise taps come in pairs");
+        assert!(depthwise.weights.len() == depthwise.taps.len() * blocks * BLOCK, "depthwise weights do not fit");
+        assert!(depthwise.channels.div_ceil(BLOCK) == blocks, "channels do not fit the blocks");
+        let (target, kind) = output.checked(depthwise.pixels.len(), depthwise.channels, blocks);
+        match self {
+            Isa::Scalar => dispatch!(kind, scalar::depthwise(depthwise, target)),
+            #[cfg(target_arch = "wasm32")]
+            Isa::Simd128 => dispatch!(kind, wasm_simd128::depthwise(depthwise, target)),
+            #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
+            Isa::RelaxedExact | Isa::RelaxedPairs | Isa::RelaxedSigned => {
+                dispatch!(kind, wasm_simd128::depthwise(depthwise, target))
             }
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => dispatch!(kind, x86_avx2::depthwise(depthwise, target)),
         }
     }
-    panel
-}
-
-/// Lays depthwise weights out for [`Isa::depthwise`]: for each eight
-/// channels, for each pair of taps, eight channels × the pair. An odd last tap
-/// is paired with a zero; the caller repeats any valid tap offset for it.
-pub fn pack_depthwise(taps: usize, channels: usize, weight: impl Fn(usize, usize) -> i8) -> Vec<i16> {
-    let mut packed = Vec::new();
-    for first in (0..channels).step_by(TILE_CHANNELS) {
-        for pair in (0..taps).step_by(2) {
-            for channel in first..first + TILE_CHANNELS {
-                for tap in pair..pair + 2 {
-                    packed.push(if channel < channels && tap < taps { i16::from(weight(channel, tap)) } else { 0 });
-                }
-            }
-        }
-    }
-    packed
 }

@@ -1,66 +1,171 @@
-//! x86-64 AVX2: `vpmaddwd`, two products per lane, exact for u8 × s8.
+//! x86-64 AVX2: `vpmaddubsw` for the products (u8 × s8, pairs within 16 bits: see
+//! [`super::WeightLimit::Pairs`]), `vpmaddwd` with ones to widen.
 
-use super::{Sums, Windows};
+use super::panels::Correction;
+use super::requantize::MAGIC;
+use super::{BLOCK, Depthwise, Gemm, Target, finish};
 use core::arch::x86_64::*;
 
+const PIXELS: usize = 4;
+
 /// # Safety
-/// AVX2 is present, and `Isa::gemm` has asserted that every read below lies
-/// within the slices.
+/// AVX2 is present, and `Isa::gemm` has checked that all reads and writes lie within
+/// the slices.
 #[target_feature(enable = "avx2")]
-pub unsafe fn gemm(windows: Windows<'_>, depth: usize, panel: &[i8], bias: &Sums, sums: &mut [Sums]) {
-    // SAFETY: pointers stay inside the slices (see above); the loads are the
-    // unaligned ones.
+pub unsafe fn gemm<const FINISH: u8>(gemm: &Gemm<'_>, target: Target<'_>) {
+    // SAFETY: see above; loads and stores are the unaligned ones.
     unsafe {
-        let base = windows.activations.as_ptr();
-        let groups = depth.div_ceil(2);
-        let bias = _mm256_loadu_si256(bias.as_ptr().cast());
-        for (pixels, sums) in windows.pixels.chunks_exact(4).zip(sums.chunks_exact_mut(4)) {
-            let mut w = panel.as_ptr();
-            let mut acc = [bias; 4];
-            for &tap in windows.taps {
-                let a = [
-                    base.add(pixels[0] + tap),
-                    base.add(pixels[1] + tap),
-                    base.add(pixels[2] + tap),
-                    base.add(pixels[3] + tap),
-                ];
-                for group in 0..groups {
-                    let weights = _mm256_cvtepi8_epi16(_mm_loadu_si128(w.cast()));
-                    w = w.add(16);
-                    for p in 0..4 {
-                        let x = _mm256_set1_epi32(a[p].add(group * 4).cast::<i32>().read_unaligned());
-                        acc[p] = _mm256_add_epi32(acc[p], _mm256_madd_epi16(weights, x));
+        let base = gemm.activations.as_ptr();
+        let groups = gemm.panels.groups_per_row();
+        let ones = _mm256_set1_epi16(1);
+        for (index, block) in gemm.blocks.clone().enumerate() {
+            let panel = gemm.panels.panel(block).as_ptr();
+            let corrections = gemm.panels.corrections(block);
+            let bias = _mm256_loadu_si256(gemm.bias[block].as_ptr().cast());
+            let store = Store::<FINISH>::new(&target, block, index * BLOCK, gemm.channels);
+            for (pixels, outputs) in gemm.pixels.chunks_exact(PIXELS).zip(target.offsets.chunks_exact(PIXELS)) {
+                let mut w = panel;
+                let mut acc = [bias; PIXELS];
+                for &row in gemm.rows {
+                    let a: [*const u8; PIXELS] = core::array::from_fn(|p| base.add(pixels[p] + row));
+                    for group in 0..groups {
+                        let weights = _mm256_loadu_si256(w.cast());
+                        w = w.add(32);
+                        for p in 0..PIXELS {
+                            let x = _mm256_set1_epi32(a[p].add(group * 4).cast::<i32>().read_unaligned());
+                            let pairs = _mm256_maddubs_epi16(x, weights);
+                            acc[p] = _mm256_add_epi32(acc[p], _mm256_madd_epi16(pairs, ones));
+                        }
                     }
                 }
-            }
-            for (acc, sums) in acc.iter().zip(sums) {
-                _mm256_storeu_si256(sums.as_mut_ptr().cast(), *acc);
+                let low = correct(corrections[0], gemm, pixels);
+                let high = correct(corrections[1], gemm, pixels);
+                for p in 0..PIXELS {
+                    store.store(_mm256_add_epi32(acc[p], _mm256_set_m128i(high[p], low[p])), outputs[p]);
+                }
             }
         }
     }
 }
 
+/// The sums of the second halves of split weights, for four of the eight channels.
+///
 /// # Safety
-/// AVX2 is present, and `Isa::depthwise` has asserted that every read below
-/// lies within the slices.
+/// As for [`gemm`]: corrections lie within the rows.
+#[inline]
 #[target_feature(enable = "avx2")]
-pub unsafe fn depthwise(windows: Windows<'_>, weights: &[i16], bias: &[Sums], sums: &mut [Sums]) {
+unsafe fn correct(corrections: &[Correction], gemm: &Gemm<'_>, pixels: &[usize]) -> [__m128i; PIXELS] {
+    let mut acc = [_mm_setzero_si128(); PIXELS];
+    for c in corrections {
+        let offset = gemm.rows[c.row as usize] + c.input as usize;
+        // SAFETY: see above.
+        unsafe {
+            let w = _mm_loadu_si128(c.weights.as_ptr().cast());
+            for p in 0..PIXELS {
+                let x = gemm.activations.as_ptr().add(pixels[p] + offset).cast::<i32>().read_unaligned();
+                let pairs = _mm_maddubs_epi16(_mm_set1_epi32(x), w);
+                acc[p] = _mm_add_epi32(acc[p], _mm_madd_epi16(pairs, _mm_set1_epi16(1)));
+            }
+        }
+    }
+    acc
+}
+
+/// # Safety
+/// AVX2 is present, and `Isa::depthwise` has checked that all reads and writes lie
+/// within the slices.
+#[target_feature(enable = "avx2")]
+pub unsafe fn depthwise<const FINISH: u8>(d: &Depthwise<'_>, target: Target<'_>) {
     // SAFETY: as above.
     unsafe {
-        for (pixel, sums) in windows.pixels.iter().zip(sums.chunks_exact_mut(bias.len())) {
-            let base = windows.activations.as_ptr().add(*pixel);
-            let mut w = weights.as_ptr();
-            for (block, (bias, sums)) in bias.iter().zip(sums).enumerate() {
-                let mut acc = _mm256_loadu_si256(bias.as_ptr().cast());
-                for pair in windows.taps.chunks_exact(2) {
-                    let x = _mm_loadl_epi64(base.add(pair[0] + block * 8).cast());
-                    let y = _mm_loadl_epi64(base.add(pair[1] + block * 8).cast());
+        for (block, bias) in d.bias.iter().enumerate() {
+            let weights = d.weights.as_ptr().add(block * BLOCK * d.taps.len());
+            let store = Store::<FINISH>::new(&target, block, block * BLOCK, d.channels);
+            let bias = _mm256_loadu_si256(bias.as_ptr().cast());
+            for (pixel, &output) in d.pixels.iter().zip(target.offsets) {
+                let base = d.activations.as_ptr().add(pixel + block * BLOCK);
+                let mut w = weights;
+                let mut acc = bias;
+                for pair in d.taps.chunks_exact(2) {
+                    let x = _mm_loadl_epi64(base.add(pair[0]).cast());
+                    let y = _mm_loadl_epi64(base.add(pair[1]).cast());
                     let xy = _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(x, y));
                     acc = _mm256_add_epi32(acc, _mm256_madd_epi16(_mm256_loadu_si256(w.cast()), xy));
                     w = w.add(16);
                 }
-                _mm256_storeu_si256(sums.as_mut_ptr().cast(), acc);
+                store.store(acc, output);
             }
         }
+    }
+}
+
+/// Where and how the sums of one block of channels are written.
+pub struct Store<'a, const FINISH: u8> {
+    target: &'a Target<'a>,
+    block: usize,
+    first: usize,
+    channels: usize,
+}
+
+impl<'a, const FINISH: u8> Store<'a, FINISH> {
+    /// For the channels from `first` on, of `channels` in all.
+    pub fn new(target: &'a Target<'a>, block: usize, first: usize, channels: usize) -> Self {
+        Self { target, block, first, channels: BLOCK.min(channels - first) }
+    }
+
+    /// # Safety
+    /// `output + first + channels` lies within the target.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub unsafe fn store(&self, acc: __m256i, output: usize) {
+        let at = output + self.first;
+        // SAFETY: see above. Only whole blocks are stored as vectors.
+        unsafe {
+            if FINISH == finish::SUMS {
+                let y = self.target.sums.add(at);
+                if self.channels == BLOCK {
+                    _mm256_storeu_si256(y.cast(), acc);
+                } else {
+                    let mut sums = [0i32; BLOCK];
+                    _mm256_storeu_si256(sums.as_mut_ptr().cast(), acc);
+                    core::ptr::copy_nonoverlapping(sums.as_ptr(), y, self.channels);
+                }
+                return;
+            }
+            let y = self.target.bytes.add(at);
+            let bytes = self.bytes(acc);
+            if self.channels == BLOCK {
+                _mm_storel_epi64(y.cast(), bytes);
+            } else {
+                let eight = _mm_cvtsi128_si64(bytes).to_le_bytes();
+                core::ptr::copy_nonoverlapping(eight.as_ptr(), y, self.channels);
+            }
+        }
+    }
+
+    /// What [`super::Requantize::apply`] computes, in the low eight bytes.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn bytes(&self, acc: __m256i) -> __m128i {
+        let r = self.target.requantize;
+        let factors = r.block(self.block);
+        // SAFETY: eight floats are read as one vector.
+        let load = |v: &[f32; BLOCK]| unsafe { _mm256_loadu_ps(v.as_ptr()) };
+        let magic = _mm256_set1_ps(MAGIC);
+        let mut v = _mm256_mul_ps(_mm256_cvtepi32_ps(acc), load(&factors.scale));
+        if FINISH == finish::PRELU {
+            let [low, high] = r.range();
+            let y = _mm256_min_ps(_mm256_max_ps(v, _mm256_set1_ps(low)), _mm256_set1_ps(high));
+            let y = _mm256_sub_ps(_mm256_add_ps(y, magic), magic);
+            let zero = _mm256_setzero_ps();
+            v = _mm256_add_ps(
+                _mm256_mul_ps(_mm256_max_ps(y, zero), load(&factors.positive)),
+                _mm256_mul_ps(_mm256_min_ps(y, zero), load(&factors.negative)),
+            );
+        }
+        let rounded = _mm256_castps_si256(_mm256_add_ps(v, magic));
+        let q = _mm256_sub_epi32(rounded, _mm256_set1_epi32(r.rounding_bias()));
+        let words = _mm_packs_epi32(_mm256_castsi256_si128(q), _mm256_extracti128_si256::<1>(q));
+        _mm_packus_epi16(words, words)
     }
 }

@@ -1,0 +1,376 @@
+//! Splits a graph into quantized regions, which we run, and what stays float, which
+//! tract runs.
+
+use super::in_float;
+use super::island::LeafKind;
+use super::kernels::Isa;
+use super::onnx::{Constants, check, label, node_error};
+use super::qdq;
+use super::recognize::{Context, Recognized, Sign, Spec, recognize};
+use super::region::{Op, Region, Step};
+use crate::error::{Error, Result};
+use std::collections::{HashMap, HashSet};
+use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, attribute_proto::AttributeType};
+
+/// Operator name of a node that stands for a region; its attribute `index` says which.
+pub const REGION: &str = "FramesiftRegion";
+
+/// Marks the names of quantized values on their way from one region to another.
+const WIRE: &str = "#bytes";
+
+/// A graph whose quantized parts are regions.
+pub struct Compiled {
+    /// What is left for tract.
+    pub graph: GraphProto,
+    /// The regions.
+    pub regions: Vec<Region>,
+    /// Nodes over quantized values that run in float after all, and why.
+    pub in_float: Vec<String>,
+}
+
+/// A node and what we make of it.
+enum Kind {
+    Ours(Recognized),
+    Float,
+}
+
+/// Compiles a graph for an instruction set; without one everything runs in float.
+pub fn compile(isa: Option<Isa>, mut graph: GraphProto) -> Result<Compiled> {
+    check(&graph)?;
+    // ONNX does not ask for unique names, tract does; without one it takes the output's.
+    let mut names = HashSet::new();
+    graph.node.iter_mut().filter(|n| !names.insert(n.name.clone())).for_each(|n| n.name.clear());
+    let Some(isa) = isa else {
+        let rejected = quantized_nodes(&graph);
+        if !rejected.is_empty() {
+            replace(&mut graph, &rejected)?;
+        }
+        return Ok(Compiled { graph, regions: vec![], in_float: vec![] });
+    };
+    qdq::to_qoperator(&mut graph);
+    let mut in_float = Vec::new();
+    // What a rewritten node becomes is recognized, or float.
+    let mut kinds = classify(&graph)?;
+    for round in 0.. {
+        match kinds {
+            Ok(_) => break,
+            Err(_) if round == 2 => return Err(Error::Model("quantized nodes that cannot be run in float".into())),
+            Err(rejected) => {
+                in_float.extend(rejected.iter().map(|(i, reason)| format!("{}: {reason}", label(&graph.node[*i]))));
+                replace(&mut graph, &rejected)?;
+                kinds = classify(&graph)?;
+            }
+        }
+    }
+    let mut kinds = kinds.map_err(|_| Error::Model("quantized nodes that cannot be run in float".into()))?;
+    let needed = needed(&graph, &kinds);
+    for (index, kind) in kinds.iter().enumerate() {
+        if let Kind::Ours(Recognized { bytes: Some(_), output, .. }) = kind
+            && graph.output.iter().any(|o| o.name == *output)
+        {
+            return Err(node_error(&graph.node[index], "the model's output is quantized; only floats are supported"));
+        }
+    }
+    fuse(&mut kinds, &needed);
+    let regions = split(isa, &mut graph, kinds, &needed)?;
+    Ok(Compiled { graph, regions, in_float })
+}
+
+type Rejected = Vec<(usize, String)>;
+
+/// Looks at every node in order; the nodes over quantized values that are not
+/// recognized, if there are any.
+fn classify(graph: &GraphProto) -> Result<std::result::Result<Vec<Kind>, Rejected>> {
+    let constants = Constants::new(graph);
+    let producers: HashMap<&str, &NodeProto> =
+        graph.node.iter().flat_map(|n| n.output.iter().map(move |o| (o.as_str(), n))).collect();
+    let mut context = Context { constants: &constants, producers: &producers, bytes: HashMap::new() };
+    let (mut kinds, mut rejected) = (Vec::with_capacity(graph.node.len()), Vec::new());
+    for (index, node) in graph.node.iter().enumerate() {
+        let constant = node.input.iter().all(|i| i.is_empty() || constants.contains(i));
+        if constant && node.op_type == "DequantizeLinear" || node.op_type == "Constant" {
+            kinds.push(Kind::Float);
+            continue;
+        }
+        match recognize(node, &context) {
+            Ok(None) => kinds.push(Kind::Float),
+            Ok(Some(recognized)) => {
+                if let (Some(sign), [output]) = (recognized.bytes, node.output.as_slice()) {
+                    context.bytes.insert(output, sign);
+                }
+                kinds.push(Kind::Ours(recognized));
+            }
+            Err(reason) => {
+                rejected.push((index, reason));
+                kinds.push(Kind::Float);
+                // So that what follows is judged by itself.
+                for output in &node.output {
+                    context.bytes.insert(output, Sign::Unsigned);
+                }
+            }
+        }
+    }
+    Ok(if rejected.is_empty() { Ok(kinds) } else { Err(rejected) })
+}
+
+/// All nodes that work on quantized values between a QuantizeLinear and a DequantizeLinear.
+fn quantized_nodes(graph: &GraphProto) -> Rejected {
+    let signs = signs(graph, &Constants::new(graph));
+    let quantized = |node: &NodeProto| {
+        node.op_type.starts_with("QLinear")
+            || node.op_type == "QGemm"
+            || (node.op_type != "DequantizeLinear" && node.input.iter().any(|i| signs.contains_key(i.as_str())))
+    };
+    let nodes = graph.node.iter().enumerate().filter(|(_, node)| quantized(node));
+    nodes.map(|(index, _)| (index, String::new())).collect()
+}
+
+/// Puts float nodes in the place of the rejected ones.
+fn replace(graph: &mut GraphProto, rejected: &Rejected) -> Result<()> {
+    let constants = Constants::new(graph);
+    let signs = signs(graph, &constants);
+    let mut replacements = HashMap::new();
+    for (index, _) in rejected {
+        let node = &graph.node[*index];
+        if matches!(node.op_type.as_str(), "QuantizeLinear" | "DequantizeLinear") {
+            // tract has these.
+            continue;
+        }
+        let of: Vec<Option<Sign>> = node.input.iter().map(|i| signs.get(i.as_str()).copied()).collect();
+        replacements.insert(*index, in_float::rewrite(node, &constants, &of)?);
+    }
+    if replacements.is_empty() {
+        let (index, reason) = &rejected[0];
+        return Err(node_error(&graph.node[*index], reason));
+    }
+    let nodes = std::mem::take(&mut graph.node);
+    for (index, node) in nodes.into_iter().enumerate() {
+        match replacements.remove(&index) {
+            Some(replacement) => {
+                graph.node.extend(replacement.nodes);
+                graph.initializer.extend(replacement.initializers);
+            }
+            None => graph.node.push(node),
+        }
+    }
+    Ok(())
+}
+
+/// The type of every quantized value, told by the zero points beside it.
+fn signs<'a>(graph: &'a GraphProto, constants: &Constants<'_>) -> HashMap<&'a str, Sign> {
+    let mut signs: HashMap<&str, Sign> = HashMap::new();
+    for node in &graph.node {
+        let zero = match node.op_type.as_str() {
+            "QuantizeLinear" => Some(2),
+            "QLinearConv" | "QLinearMatMul" | "QLinearAdd" | "QLinearMul" => Some(7),
+            "QGemm" => Some(8).filter(|_| node.input.len() > 7),
+            "QLinearConcat" => Some(1),
+            op if op.starts_with("QLinear") => Some(4),
+            _ => None,
+        };
+        let of_input = node.input.iter().find_map(|i| signs.get(i.as_str()).copied());
+        let sign = match zero {
+            Some(zero) => {
+                let tensor = node.input.get(zero).and_then(|z| constants.get(z));
+                let signed = tensor.is_some_and(|t| t.data_type == super::onnx::data_type::INT8);
+                Some(if signed { Sign::Signed } else { Sign::Unsigned })
+            }
+            None if node.op_type == "DequantizeLinear" => None,
+            None => of_input,
+        };
+        if let Some(sign) = sign {
+            node.output.iter().for_each(|output| _ = signs.insert(output, sign));
+        }
+    }
+    signs
+}
+
+/// How many times each value is read, counting only nodes that lead to an output.
+fn needed(graph: &GraphProto, kinds: &[Kind]) -> HashMap<String, usize> {
+    let mut uses: HashMap<String, usize> = graph.output.iter().map(|o| (o.name.clone(), 1)).collect();
+    for (node, kind) in graph.node.iter().zip(kinds).rev() {
+        if node.output.iter().any(|o| uses.contains_key(o)) {
+            let inputs = match kind {
+                Kind::Ours(recognized) => &recognized.inputs,
+                Kind::Float => &node.input,
+            };
+            for input in inputs {
+                *uses.entry(input.clone()).or_default() += 1;
+            }
+        }
+    }
+    uses
+}
+
+/// Moves PReLUs into the convolutions before them, where nothing else reads those.
+fn fuse(kinds: &mut [Kind], needed: &HashMap<String, usize>) {
+    let convolutions: HashMap<String, usize> = kinds
+        .iter()
+        .enumerate()
+        .filter_map(|(i, kind)| match kind {
+            Kind::Ours(Recognized { output, spec: Spec::Conv(_), .. }) => Some((output.clone(), i)),
+            _ => None,
+        })
+        .collect();
+    for index in 0..kinds.len() {
+        let Kind::Ours(Recognized { inputs, output, bytes, spec: Spec::Op(Op::Island(island)) }) = &kinds[index] else {
+            continue;
+        };
+        let alone = |name: &String| needed.get(name) == Some(&1) && needed.contains_key(output);
+        let Some(&conv) = inputs.first().filter(|name| alone(name)).and_then(|name| convolutions.get(name)) else {
+            continue;
+        };
+        let (output, bytes, island) = (output.clone(), *bytes, island.clone());
+        if let Kind::Ours(Recognized { inputs, spec: Spec::Conv(spec), .. }) = &mut kinds[conv]
+            && spec.fuse(&island)
+        {
+            // In the later place, so that the order stays topological.
+            let fused = Recognized { inputs: inputs.clone(), output, bytes, spec: Spec::Conv(spec.clone()) };
+            kinds[index] = Kind::Ours(fused);
+            kinds[conv] = Kind::Float;
+        }
+    }
+}
+
+/// Groups the recognized nodes into regions and leaves the rest in the graph.
+///
+/// A region may hold any nodes between which no float node lies. Counting the changes
+/// from ours to float on the way to a node gives exactly that.
+fn split(
+    isa: Isa,
+    graph: &mut GraphProto,
+    kinds: Vec<Kind>,
+    needed: &HashMap<String, usize>,
+) -> Result<Vec<Region>> {
+    let mut levels: HashMap<String, (usize, bool)> = HashMap::new();
+    let mut builders: Vec<Builder> = Vec::new();
+    let mut remaining = Vec::new();
+    let mut removed: HashSet<String> = HashSet::new();
+    for (node, kind) in std::mem::take(&mut graph.node).into_iter().zip(kinds) {
+        let recognized = match kind {
+            Kind::Ours(recognized) if needed.contains_key(&recognized.output) => recognized,
+            Kind::Float if node.output.iter().any(|o| needed.contains_key(o)) && !fused_away(&node) => {
+                let before = |i: &String| levels.get(i).map(|&(level, ours)| level + usize::from(ours));
+                let level = node.input.iter().filter_map(before).max().unwrap_or(0);
+                node.output.iter().for_each(|o| _ = levels.insert(o.clone(), (level, false)));
+                remaining.push(node);
+                continue;
+            }
+            _ => {
+                removed.extend(node.output);
+                continue;
+            }
+        };
+        let level = recognized.inputs.iter().filter_map(|i| levels.get(i)).map(|l| l.0).max().unwrap_or(0);
+        levels.insert(recognized.output.clone(), (level, true));
+        builders.resize_with(builders.len().max(level + 1), Builder::default);
+        for input in &recognized.inputs {
+            if let Some(&(made, true)) = levels.get(input)
+                && made < level
+            {
+                builders[made].export(input);
+                builders[level].import(input);
+            }
+        }
+        builders[level].add(isa, label(&node), recognized).map_err(|e| node_error(&node, e))?;
+    }
+    let read_outside: HashSet<&str> = remaining
+        .iter()
+        .flat_map(|n| n.input.iter().map(String::as_str))
+        .chain(graph.output.iter().map(|o| o.name.as_str()))
+        .collect();
+    let mut regions = Vec::new();
+    let mut region_nodes = Vec::new();
+    for builder in builders.into_iter().filter(|b| !b.region.steps.is_empty()) {
+        let region = builder.finish(&read_outside);
+        let name = |&v: &usize| region.values[v].clone();
+        region_nodes.push(NodeProto {
+            op_type: REGION.into(),
+            name: format!("region {}", regions.len()),
+            input: region.inputs.iter().map(name).collect(),
+            output: region.outputs.iter().map(name).collect(),
+            attribute: vec![AttributeProto {
+                name: "index".into(),
+                r#type: AttributeType::Int as i32,
+                i: regions.len() as i64,
+                ..AttributeProto::default()
+            }],
+            ..NodeProto::default()
+        });
+        regions.push(region);
+    }
+    let read: HashSet<&str> = remaining.iter().flat_map(|n| n.input.iter().map(String::as_str)).collect();
+    graph.initializer.retain(|t| read.contains(t.name.as_str()) || graph.output.iter().any(|o| o.name == t.name));
+    graph.input.retain(|i| !removed.contains(&i.name));
+    graph.node = remaining;
+    graph.node.extend(region_nodes);
+    Ok(regions)
+}
+
+/// A convolution that has been moved into the node after it is left as float, without a reader.
+fn fused_away(node: &NodeProto) -> bool {
+    node.op_type.starts_with("QLinear") || node.op_type == "QGemm"
+}
+
+/// A region in the making.
+#[derive(Default)]
+struct Builder {
+    region: Region,
+    positions: HashMap<String, usize>,
+}
+
+impl Builder {
+    fn value(&mut self, name: &str) -> usize {
+        *self.positions.entry(name.into()).or_insert_with(|| {
+            self.region.values.push(name.into());
+            self.region.values.len() - 1
+        })
+    }
+
+    fn add(&mut self, isa: Isa, name: String, recognized: Recognized) -> Result<()> {
+        let inputs: Vec<usize> = recognized.inputs.iter().map(|i| self.value(i)).collect();
+        let output = self.value(&recognized.output);
+        let op = match recognized.spec {
+            Spec::Op(op) => op,
+            Spec::Conv(spec) => spec.pack(isa)?,
+        };
+        if let Op::Island(island) = &op {
+            for (&input, _) in inputs.iter().zip(&island.leaves).filter(|(_, l)| matches!(l, LeafKind::Floats)) {
+                if !self.region.inputs.contains(&input) {
+                    self.region.inputs.push(input);
+                }
+            }
+        }
+        self.region.steps.push(Step { name, op, inputs, output });
+        Ok(())
+    }
+
+    /// Hands quantized values to a later region.
+    fn export(&mut self, name: &str) {
+        let wire = format!("{name}{WIRE}");
+        if !self.positions.contains_key(&wire) {
+            let (from, to) = (self.value(name), self.value(&wire));
+            self.region.steps.push(Step { name: wire, op: Op::Export, inputs: vec![from], output: to });
+            self.region.outputs.push(to);
+        }
+    }
+
+    /// Takes quantized values from an earlier region.
+    fn import(&mut self, name: &str) {
+        let wire = format!("{name}{WIRE}");
+        if !self.positions.contains_key(&wire) {
+            let (from, to) = (self.value(&wire), self.value(name));
+            self.region.steps.push(Step { name: wire, op: Op::Import, inputs: vec![from], output: to });
+            self.region.inputs.push(from);
+        }
+    }
+
+    fn finish(mut self, read_outside: &HashSet<&str>) -> Region {
+        let floats = |step: &&Step| matches!(step.op, Op::Dequantize(_) | Op::Conv { floats: true, .. });
+        let outputs = self.region.steps.iter().filter(floats).map(|s| s.output);
+        let outside = |v: &usize| read_outside.contains(self.region.values[*v].as_str());
+        let outputs: Vec<usize> = outputs.filter(outside).collect();
+        self.region.outputs.extend(outputs);
+        self.region
+    }
+}

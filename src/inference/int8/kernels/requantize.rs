@@ -1,0 +1,153 @@
+//! From 32-bit sums to bytes.
+
+use super::{BLOCK, Sums};
+
+/// `y = saturate(round_half_even(sum · scale[c]) + zero)` per channel, as ONNX Runtime
+/// computes QLinearConv: the scales as one float factor, one rounding. Optionally a PReLU
+/// between a DequantizeLinear and a QuantizeLinear follows, with the rounding in between.
+///
+/// Rounding adds 1.5 · 2²³, which makes the last bit of the mantissa worth one, so the
+/// hardware's own rounding does the work. It needs |sum · scale| < 2²², which
+/// [`Requantize::new`] checks against the largest sum that the weights allow.
+#[derive(Clone, Debug)]
+pub struct Requantize {
+    blocks: Vec<BlockScales>,
+    /// Zero point of the sums' quantization.
+    zero: i32,
+    /// Lowest and highest rounded value that it holds, `−zero` and `255 − zero`.
+    range: [f32; 2],
+    /// Zero point of what is written where there is a PReLU.
+    prelu_zero: Option<i32>,
+}
+
+/// Factors of eight channels.
+#[derive(Clone, Debug, Default)]
+#[repr(C)]
+pub struct BlockScales {
+    /// Sum to output.
+    pub scale: [f32; BLOCK],
+    /// Rounded output to PReLU's output, for positive values …
+    pub positive: [f32; BLOCK],
+    /// … and for negative ones.
+    pub negative: [f32; BLOCK],
+}
+
+/// DequantizeLinear (`scale`) → PReLU → QuantizeLinear (`z_scale`, `z_zero`).
+pub struct Prelu<'a> {
+    /// Factor of negative values per channel; 0 is ReLU.
+    pub slope: &'a [f32],
+    /// Scale of the values before it.
+    pub y_scale: f32,
+    /// Scale of what is written.
+    pub z_scale: f32,
+    /// Zero point of what is written, 0–255.
+    pub z_zero: u8,
+}
+
+/// 1.5 · 2²³.
+pub const MAGIC: f32 = 12_582_912.0;
+
+/// Largest value that rounds exactly by adding [`MAGIC`].
+const MOST: f32 = 4_194_304.0;
+
+impl Requantize {
+    /// For outputs that are not bytes.
+    pub const NONE: &'static Self = &Self { blocks: Vec::new(), zero: 0, range: [0.0; 2], prelu_zero: None };
+
+    /// `scale` per channel, channels in blocks of `per_group` that do not share a block;
+    /// `largest(channel)` is the largest magnitude of its sum. `None` when the numbers do
+    /// not allow the fast rounding.
+    pub fn new(
+        scale: &[f32],
+        per_group: usize,
+        zero: u8,
+        prelu: Option<&Prelu<'_>>,
+        largest: impl Fn(usize) -> f64,
+    ) -> Option<Self> {
+        let mut blocks = Vec::with_capacity(scale.len() / per_group * per_group.div_ceil(BLOCK));
+        for group in (0..scale.len()).step_by(per_group) {
+            for first in (group..group + per_group).step_by(BLOCK) {
+                let mut block = BlockScales::default();
+                for (lane, channel) in (first..(first + BLOCK).min(group + per_group)).enumerate() {
+                    if largest(channel) * f64::from(scale[channel].abs()) >= f64::from(MOST) {
+                        return None;
+                    }
+                    block.scale[lane] = scale[channel];
+                    if let Some(p) = prelu {
+                        block.positive[lane] = factor(1.0, p, 1..=255 - i32::from(zero))?;
+                        block.negative[lane] = factor(p.slope[channel], p, -i32::from(zero)..=-1)?;
+                    }
+                }
+                blocks.push(block);
+            }
+        }
+        let zero = i32::from(zero);
+        Some(Self {
+            blocks,
+            zero,
+            range: [-zero as f32, (255 - zero) as f32],
+            prelu_zero: prelu.map(|p| i32::from(p.z_zero)),
+        })
+    }
+
+    /// Blocks of eight channels.
+    pub fn blocks(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// Factors of a block.
+    pub fn block(&self, block: usize) -> &BlockScales {
+        &self.blocks[block]
+    }
+
+    /// Whether a PReLU follows.
+    pub fn has_prelu(&self) -> bool {
+        self.prelu_zero.is_some()
+    }
+
+    /// What rounds and shifts at once: `(v + MAGIC).to_bits() − bias` is `round(v) + zero point`
+    /// of what is written.
+    pub fn rounding_bias(&self) -> i32 {
+        MAGIC.to_bits() as i32 - self.prelu_zero.unwrap_or(self.zero)
+    }
+
+    /// Lowest and highest value before the PReLU.
+    pub fn range(&self) -> [f32; 2] {
+        self.range
+    }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        self.blocks.capacity() * size_of::<BlockScales>()
+    }
+
+    /// The reference: one block of one pixel.
+    pub fn apply(&self, block: usize, sums: &Sums) -> [u8; BLOCK] {
+        let factors = &self.blocks[block];
+        std::array::from_fn(|c| {
+            let mut v = sums[c] as f32 * factors.scale[c];
+            if self.has_prelu() {
+                let y = (v.clamp(self.range[0], self.range[1]) + MAGIC) - MAGIC;
+                v = y.max(0.0) * factors.positive[c] + y.min(0.0) * factors.negative[c];
+            }
+            ((v + MAGIC).to_bits() as i32).wrapping_sub(self.rounding_bias()).clamp(0, 255) as u8
+        })
+    }
+}
+
+/// One factor that gives, after rounding, what dequantizing, multiplying by `slope` and
+/// dividing by the new scale gives for all quantized values of a range. Neighbouring
+/// floats are tried when the plain product rounds differently somewhere.
+fn factor(slope: f32, p: &Prelu<'_>, values: impl Iterator<Item = i32> + Clone) -> Option<f32> {
+    let exact = |v: i32| (v as f32 * p.y_scale * slope) / p.z_scale;
+    let first = p.y_scale * slope / p.z_scale;
+    if !first.is_finite() || 255.0 * first.abs() >= MOST {
+        return None;
+    }
+    let near = (1..=32).flat_map(|n| [n, -n]).map(|n| f32::from_bits(first.to_bits().wrapping_add_signed(n)));
+    let fits = |f: f32| values.clone().all(|v| (v as f32 * f).round_ties_even() == exact(v).round_ties_even());
+    if values.clone().next().is_none() || first == 0.0 {
+        return Some(first);
+    }
+    std::iter::once(first).chain(near).find(|&f| fits(f))
+}

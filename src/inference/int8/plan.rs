@@ -1,0 +1,511 @@
+//! Everything about a region that depends on the shape of its inputs: shapes and
+//! layouts of all values, the borders that convolutions read, and which buffer holds
+//! what when.
+
+use super::conv::{Geometry, READ_AHEAD};
+use super::image::Image;
+use super::pool::permuted;
+use super::region::{Op, Region, ResizeTo, Step};
+use crate::error::{Error, Result};
+
+/// A region bound to input shapes.
+pub struct Plan {
+    /// What is done, in order.
+    pub steps: Vec<PlannedStep>,
+    /// Size of each buffer in bytes.
+    pub buffers: Vec<usize>,
+    /// Shapes of the float outputs.
+    pub output_shapes: Vec<Vec<usize>>,
+    /// Multiplications with additions in convolutions and dense layers.
+    pub macs: u64,
+}
+
+/// A step with its places.
+pub struct PlannedStep {
+    /// The region's step, or a copy that its inputs need.
+    pub action: Action,
+    /// What it reads.
+    pub inputs: Vec<Operand>,
+    /// What it writes.
+    pub output: Operand,
+    /// The zero point that goes into the output's border.
+    pub border: u8,
+}
+
+/// What a planned step does.
+pub enum Action {
+    /// That of the region's step with this position.
+    Step(usize),
+    /// Copies bytes in another order: the offset of each value in the input.
+    Gather(Vec<u32>),
+    /// Copies pictures, to give them a border.
+    Copy,
+}
+
+/// A value in its place.
+#[derive(Clone, Copy, Debug)]
+pub struct Operand {
+    /// Where it is.
+    pub place: Place,
+    /// How it lies there. Floats have no border.
+    pub image: Image,
+}
+
+/// Where a value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A float input of the region.
+    Input(usize),
+    /// A float output of the region.
+    Output(usize),
+    /// Bytes in a buffer.
+    Buffer(usize),
+}
+
+/// Order of a value's bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    /// ONNX's own: the last axis varies fastest.
+    RowMajor,
+    /// Of a four-dimensional NCHW value: channels vary fastest.
+    ChannelsLast,
+}
+
+fn error(step: &Step, what: impl std::fmt::Display) -> Error {
+    Error::Model(format!("{}: {what}", step.name))
+}
+
+/// Shapes of all values of a region, empty for those that its inputs do not lead to.
+pub fn shapes(region: &Region, inputs: &[Vec<usize>]) -> Result<Vec<Vec<usize>>> {
+    let mut shapes = vec![vec![]; region.values.len()];
+    for (&value, shape) in region.inputs.iter().zip(inputs) {
+        shapes[value] = shape.clone();
+    }
+    for step in &region.steps {
+        let of: Vec<&[usize]> = step.inputs.iter().map(|&i| shapes[i].as_slice()).collect();
+        let shape = output_shape(step, &of)?;
+        if shape.contains(&0) {
+            return Err(error(step, format!("an empty result, {shape:?}")));
+        }
+        shapes[step.output] = shape;
+    }
+    Ok(shapes)
+}
+
+/// Shape of a step's output, in ONNX's order.
+fn output_shape(step: &Step, inputs: &[&[usize]]) -> Result<Vec<usize>> {
+    let Some(&first) = inputs.first() else { return Err(error(step, "no input")) };
+    let picture = || match *first {
+        [n, c, h, w] => Ok([n, c, h, w]),
+        _ => Err(error(step, format!("an input of shape {first:?}, expected pictures (NCHW)"))),
+    };
+    let windowed = |g: &Geometry, channels: usize| {
+        let [n, _, h, w] = picture()?;
+        let [h, w] = g.output([h, w]).map_err(|e| error(step, e))?;
+        Ok(vec![n, channels, h, w])
+    };
+    match &step.op {
+        Op::Island(island) => {
+            // Pictures of one pixel spread over the others.
+            let largest = inputs.iter().max_by_key(|s| s.iter().product::<usize>()).copied().unwrap_or(first);
+            for shape in inputs {
+                let pixel = matches!((*shape, largest), ([n, c, 1, 1], [m, d, _, _]) if (n, c) == (m, d));
+                if *shape != largest && !pixel {
+                    return Err(error(step, format!("shapes {shape:?} and {largest:?} do not go together")));
+                }
+            }
+            island.check(image(largest)?.channels).map_err(|e| error(step, e))?;
+            Ok(largest.to_vec())
+        }
+        Op::Dequantize(_) | Op::Table(_) | Op::Export | Op::Import => Ok(first.to_vec()),
+        Op::Conv { conv, dense: true, .. } => match first.split_last() {
+            Some((&last, rest)) if last == conv.in_channels() => Ok([rest, &[conv.out_channels()]].concat()),
+            _ => Err(error(step, format!("an input of shape {first:?} for {} weights each", conv.in_channels()))),
+        },
+        Op::Conv { conv, .. } => {
+            let [_, channels, ..] = picture()?;
+            if channels != conv.in_channels() {
+                return Err(error(step, format!("{channels} channels, its weights are for {}", conv.in_channels())));
+            }
+            windowed(conv.geometry(), conv.out_channels())
+        }
+        Op::MaxPool(g) => windowed(g, picture()?[1]),
+        Op::AveragePool(pool) => match &pool.geometry {
+            Some(g) => windowed(g, picture()?[1]),
+            None => Ok(vec![picture()?[0], picture()?[1], 1, 1]),
+        },
+        Op::Resize(to) => {
+            let [n, c, h, w] = picture()?;
+            let [fh, fw] = factors(to, [h, w]).ok_or_else(|| error(step, "not a resize by whole factors"))?;
+            match h.checked_mul(fh).zip(w.checked_mul(fw)) {
+                Some((h, w)) => Ok(vec![n, c, h, w]),
+                None => Err(error(step, "a result too large")),
+            }
+        }
+        Op::Concat { axis, .. } => {
+            let axis = axis_of(*axis, first.len()).filter(|&a| a < first.len());
+            let Some(axis) = axis else { return Err(error(step, format!("axis of {first:?}"))) };
+            let mut shape = first.to_vec();
+            shape[axis] = 0;
+            for input in inputs {
+                let same = |(i, d): (usize, &usize)| i == axis || input.get(i) == Some(d);
+                if input.len() != first.len() || !first.iter().enumerate().all(same) {
+                    return Err(error(step, format!("shapes {input:?} and {first:?} do not go together")));
+                }
+                shape[axis] += input[axis];
+            }
+            Ok(shape)
+        }
+        Op::Transpose(axes) => {
+            let mut sorted = axes.clone();
+            sorted.sort_unstable();
+            match sorted.iter().copied().eq(0..first.len()) {
+                true => Ok(axes.iter().map(|&a| first[a]).collect()),
+                false => Err(error(step, format!("axes {axes:?} of {first:?}"))),
+            }
+        }
+        Op::Reshape(wanted) => reshaped(first, wanted).ok_or_else(|| error(step, format!("{first:?} to {wanted:?}"))),
+        Op::Flatten(axis) => match axis_of(*axis, first.len()) {
+            Some(axis) => Ok(vec![first[..axis].iter().product(), first[axis..].iter().product()]),
+            None => Err(error(step, format!("axis {axis} of {first:?}"))),
+        },
+    }
+}
+
+/// An axis counted from the front; one past the last is allowed.
+fn axis_of(axis: i64, rank: usize) -> Option<usize> {
+    let axis = if axis < 0 { axis.checked_add_unsigned(rank as u64)? } else { axis };
+    usize::try_from(axis).ok().filter(|&a| a <= rank)
+}
+
+fn reshaped(from: &[usize], wanted: &[i64]) -> Option<Vec<usize>> {
+    let total: usize = from.iter().product();
+    let mut shape = Vec::with_capacity(wanted.len());
+    for (i, &d) in wanted.iter().enumerate() {
+        shape.push(match d {
+            -1 => 0,
+            0 => *from.get(i)?,
+            d => usize::try_from(d).ok()?,
+        });
+    }
+    if let Some(rest) = wanted.iter().position(|&d| d == -1) {
+        let mut others = shape.iter().enumerate().filter(|&(i, _)| i != rest);
+        let known = others.try_fold(1usize, |n, (_, &d)| n.checked_mul(d))?;
+        shape[rest] = total.checked_div(known)?;
+    }
+    let product = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d))?;
+    (product == total && wanted.iter().filter(|&&d| d == -1).count() <= 1).then_some(shape)
+}
+
+/// Whole factors of a resize.
+pub fn factors(to: &ResizeTo, [h, w]: [usize; 2]) -> Option<[usize; 2]> {
+    match *to {
+        ResizeTo::Factors(factors) => Some(factors),
+        ResizeTo::Size([to_h, to_w]) => {
+            let whole = to_h.is_multiple_of(h) && to_w.is_multiple_of(w) && to_h >= h && to_w >= w;
+            whole.then_some([to_h / h, to_w / w])
+        }
+    }
+}
+
+/// How a value of this shape lies in memory, without a border.
+fn image(shape: &[usize]) -> Result<Image> {
+    match *shape {
+        [n, c, h, w] => Image::new(n, h, w, c),
+        [n, c] => Image::new(n, 1, 1, c),
+        _ => {
+            let values = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
+            Image::new(1, 1, 1, values.unwrap_or(usize::MAX))
+        }
+    }
+}
+
+/// A value while planning.
+struct Value {
+    shape: Vec<usize>,
+    order: Order,
+    image: Image,
+    /// Zero point of the border, once a convolution has asked for one.
+    border: Option<u8>,
+    /// Floats live outside the buffers.
+    floats: Option<Place>,
+}
+
+/// Steps over values, before buffers are assigned.
+struct Draft {
+    action: Action,
+    inputs: Vec<(usize, Image)>,
+    output: (usize, Image),
+}
+
+struct Planner {
+    values: Vec<Value>,
+    drafts: Vec<Draft>,
+}
+
+impl Plan {
+    /// Plans a region for inputs of these shapes.
+    pub fn new(region: &Region, inputs: &[Vec<usize>]) -> Result<Self> {
+        let shapes = shapes(region, inputs)?;
+        let output_shapes = region.outputs.iter().map(|&o| shapes[o].clone()).collect();
+        let mut planner = Planner { values: Vec::with_capacity(shapes.len()), drafts: Vec::new() };
+        for (index, shape) in shapes.into_iter().enumerate() {
+            let input = region.inputs.iter().position(|&i| i == index).map(Place::Input);
+            let output = region.outputs.iter().position(|&o| o == index).map(Place::Output);
+            let order = if shape.len() == 4 { Order::ChannelsLast } else { Order::RowMajor };
+            planner.values.push(Value {
+                image: image(&shape)?,
+                shape,
+                order,
+                border: None,
+                floats: input.or(output),
+            });
+        }
+        let mut macs = 0u64;
+        for (index, step) in region.steps.iter().enumerate() {
+            planner.add(index, step)?;
+            if let Op::Conv { conv, .. } = &step.op {
+                let outputs: usize = planner.values[step.output].shape.iter().product();
+                macs += (outputs / conv.out_channels() * conv.products_per_pixel()) as u64;
+            }
+        }
+        let (steps, buffers) = planner.assign_buffers();
+        Ok(Self { steps, buffers, output_shapes, macs })
+    }
+
+    /// Bytes of all buffers.
+    pub fn bytes(&self) -> usize {
+        self.buffers.iter().sum()
+    }
+}
+
+impl Planner {
+    fn add(&mut self, index: usize, step: &Step) -> Result<()> {
+        let mut inputs = step.inputs.clone();
+        match &step.op {
+            Op::Conv { conv, dense: false, x_zero, .. } => {
+                inputs[0] = self.channels_last(inputs[0])?;
+                inputs[0] = self.with_border(inputs[0], conv.geometry().border(), *x_zero)?;
+            }
+            Op::MaxPool(_) | Op::AveragePool(_) | Op::Resize(_) | Op::Export => inputs[0] = self.channels_last(inputs[0])?,
+            Op::Concat { .. } | Op::Island(_) => {
+                let last = inputs.iter().any(|&i| self.values[i].order == Order::ChannelsLast);
+                if last {
+                    for input in &mut inputs {
+                        if self.values[*input].floats.is_none() {
+                            *input = self.channels_last(*input)?;
+                        }
+                    }
+                } else {
+                    self.values[step.output].order = Order::RowMajor;
+                }
+            }
+            Op::Table(_) | Op::Dequantize(_) => self.values[step.output].order = self.values[inputs[0]].order,
+            _ => {}
+        }
+        match &step.op {
+            Op::Conv { conv, dense: true, .. } => {
+                // Any leading axes are rows of a matrix.
+                let rows = |v: &Value, columns| Image::new(v.shape.iter().product::<usize>() / columns, 1, 1, columns);
+                let input = self.in_row_major(inputs[0])?;
+                let x = rows(&self.values[input], conv.in_channels())?;
+                let y = rows(&self.values[step.output], conv.out_channels())?;
+                self.values[step.output].order = Order::RowMajor;
+                self.drafts.push(Draft {
+                    action: Action::Step(index),
+                    inputs: vec![(input, x)],
+                    output: (step.output, y),
+                });
+            }
+            Op::Concat { axis, .. } => self.concatenate(index, step, *axis, &inputs)?,
+            Op::Transpose(axes) => self.transpose(step, axes, inputs[0]),
+            Op::Reshape(_) | Op::Flatten(_) => {
+                let order: Vec<usize> = (0..self.values[inputs[0]].shape.len()).collect();
+                self.gather(inputs[0], step.output, &order);
+                self.values[step.output].order = Order::RowMajor;
+            }
+            _ => {
+                // What does not depend on the order takes a row as it is.
+                let row = |v: &Value| Ok::<_, Error>(Image::new(1, 1, 1, v.shape.iter().product())?);
+                let as_row = self.values[step.output].order == Order::RowMajor
+                    && self.values[step.output].shape.len() == 4;
+                let mut operand = |v: usize| -> Result<(usize, Image)> {
+                    let value = &self.values[v];
+                    Ok((v, if as_row { row(value)? } else { value.image }))
+                };
+                let inputs = inputs.into_iter().map(&mut operand).collect::<Result<_>>()?;
+                let output = operand(step.output)?;
+                self.drafts.push(Draft { action: Action::Step(index), inputs, output });
+            }
+        }
+        Ok(())
+    }
+
+    /// Along channels pixel by pixel; along any other axis as a matrix of what comes
+    /// before it times what it and the later axes hold.
+    fn concatenate(&mut self, index: usize, step: &Step, axis: i64, inputs: &[usize]) -> Result<()> {
+        let output = &self.values[step.output];
+        let rank = output.shape.len();
+        let axis = axis_of(axis, rank).ok_or_else(|| error(step, "axis"))?;
+        let channels = output.order == Order::ChannelsLast && axis == 1;
+        let view = |value: &Value| -> Result<Image> {
+            if channels {
+                return Ok(value.image);
+            }
+            let before = value.shape[..axis].iter().product();
+            Image::new(before, 1, 1, value.shape[axis..].iter().product())
+        };
+        let mut sources = inputs.to_vec();
+        if !channels {
+            for source in &mut sources {
+                *source = self.in_row_major(*source)?;
+            }
+            self.values[step.output].order = Order::RowMajor;
+        }
+        let inputs = sources.iter().map(|&i| Ok((i, view(&self.values[i])?))).collect::<Result<_>>()?;
+        let output = (step.output, view(&self.values[step.output])?);
+        self.drafts.push(Draft { action: Action::Step(index), inputs, output });
+        Ok(())
+    }
+
+    fn transpose(&mut self, step: &Step, axes: &[usize], input: usize) {
+        // NHWC in ONNX's order becomes pictures as they are kept here: the same bytes.
+        if self.values[input].order == Order::RowMajor && axes == [0, 3, 1, 2] {
+            self.gather(input, step.output, &[0, 1, 2, 3]);
+            self.values[step.output].order = Order::ChannelsLast;
+        } else {
+            self.gather(input, step.output, axes);
+            self.values[step.output].order = Order::RowMajor;
+        }
+    }
+
+    /// Reads the input's axes in the given order into consecutive bytes.
+    fn gather(&mut self, input: usize, output: usize, axes: &[usize]) {
+        let value = &self.values[input];
+        let (shape, image) = (&value.shape, &value.image);
+        let steps: Vec<usize> = match (value.order, shape.as_slice()) {
+            (Order::ChannelsLast, [_, _, _, _]) => vec![image.plane_bytes(), 1, image.row_bytes(), image.channels],
+            _ => (0..shape.len()).map(|axis| shape[axis + 1..].iter().product()).collect(),
+        };
+        let start = image.offset(0, image.border, image.border);
+        let offsets = permuted(shape, &steps, axes).map(|o| (start + o) as u32).collect();
+        let draft = Draft {
+            action: Action::Gather(offsets),
+            inputs: vec![(input, value.image)],
+            output: (output, self.values[output].image),
+        };
+        self.drafts.push(draft);
+    }
+
+    /// The value as pictures with channels last, converted if it is not.
+    fn channels_last(&mut self, input: usize) -> Result<usize> {
+        let value = &self.values[input];
+        if value.order == Order::ChannelsLast || value.shape.len() != 4 {
+            return Ok(input);
+        }
+        let copy = self.push(value.shape.clone(), Order::ChannelsLast)?;
+        self.gather(input, copy, &[0, 2, 3, 1]);
+        Ok(copy)
+    }
+
+    /// The value in ONNX's order, converted if it is not.
+    fn in_row_major(&mut self, input: usize) -> Result<usize> {
+        let value = &self.values[input];
+        if value.order == Order::RowMajor || value.floats.is_some() {
+            return Ok(input);
+        }
+        let axes: Vec<usize> = (0..value.shape.len()).collect();
+        let copy = self.push(value.shape.clone(), Order::RowMajor)?;
+        self.gather(input, copy, &axes);
+        Ok(copy)
+    }
+
+    fn push(&mut self, shape: Vec<usize>, order: Order) -> Result<usize> {
+        self.values.push(Value { image: image(&shape)?, shape, order, border: None, floats: None });
+        Ok(self.values.len() - 1)
+    }
+
+    /// The value with a border of at least `border` pixels of `zero`.
+    fn with_border(&mut self, input: usize, border: usize, zero: u8) -> Result<usize> {
+        if border == 0 || (self.values[input].border == Some(zero) && self.values[input].image.border >= border) {
+            return Ok(input);
+        }
+        // The value's producer can write it, unless its bytes have been promised otherwise.
+        let gathered = self.drafts.iter().any(|d| {
+            let touches = |v: usize| d.inputs.iter().any(|i| i.0 == v) || d.output.0 == v;
+            touches(input) && (matches!(d.action, Action::Gather(_)) || self.reinterpreted(d, input))
+        });
+        let free = self.values[input].border.is_none_or(|z| z == zero) && !gathered;
+        let target = match free {
+            true => input,
+            false => self.push(self.values[input].shape.clone(), Order::ChannelsLast)?,
+        };
+        let value = &mut self.values[target];
+        value.image = value.image.with_border(border)?;
+        value.border = Some(zero);
+        let image = value.image;
+        if free {
+            for draft in &mut self.drafts {
+                let operands = draft.inputs.iter_mut().chain(std::iter::once(&mut draft.output));
+                operands.filter(|(v, _)| *v == target).for_each(|(_, i)| *i = image);
+            }
+        } else {
+            let from = (input, self.values[input].image);
+            self.drafts.push(Draft { action: Action::Copy, inputs: vec![from], output: (target, image) });
+        }
+        Ok(target)
+    }
+
+    /// Whether a draft sees a value as something other than its pictures.
+    fn reinterpreted(&self, draft: &Draft, value: usize) -> bool {
+        let operands = draft.inputs.iter().chain(std::iter::once(&draft.output));
+        operands.filter(|(v, _)| *v == value).any(|(_, image)| *image != self.values[value].image)
+    }
+
+    /// Gives every value of bytes a buffer from the step that makes it to the last that
+    /// reads it. The smallest free buffer that is large enough is taken, else the
+    /// largest free one grows.
+    fn assign_buffers(self) -> (Vec<PlannedStep>, Vec<usize>) {
+        let mut last_use = vec![0; self.values.len()];
+        for (time, draft) in self.drafts.iter().enumerate() {
+            draft.inputs.iter().for_each(|&(v, _)| last_use[v] = time);
+            last_use[draft.output.0] = last_use[draft.output.0].max(time);
+        }
+        let mut buffers: Vec<usize> = Vec::new();
+        let mut free: Vec<usize> = Vec::new();
+        let mut place: Vec<Option<Place>> = self.values.iter().map(|v| v.floats).collect();
+        let mut steps = Vec::with_capacity(self.drafts.len());
+        for (time, draft) in self.drafts.into_iter().enumerate() {
+            let (output, image) = draft.output;
+            if place[output].is_none() {
+                let bytes = self.values[output].image.bytes() + READ_AHEAD;
+                let fitting = free.iter().copied().filter(|&b| buffers[b] >= bytes).min_by_key(|&b| buffers[b]);
+                let buffer = fitting.or_else(|| free.iter().copied().max_by_key(|&b| buffers[b]));
+                let buffer = buffer.unwrap_or_else(|| {
+                    buffers.push(0);
+                    buffers.len() - 1
+                });
+                free.retain(|&b| b != buffer);
+                buffers[buffer] = buffers[buffer].max(bytes);
+                place[output] = Some(Place::Buffer(buffer));
+            }
+            let operand = |v: usize, image: Image| Operand { place: place[v].unwrap_or(Place::Buffer(0)), image };
+            let planned = PlannedStep {
+                action: draft.action,
+                inputs: draft.inputs.iter().map(|&(v, i)| operand(v, i)).collect(),
+                output: operand(output, image),
+                border: self.values[output].border.unwrap_or(0),
+            };
+            let mut done: Vec<usize> = draft.inputs.iter().map(|i| i.0).chain([output]).collect();
+            done.sort_unstable();
+            done.dedup();
+            for v in done.into_iter().filter(|&v| last_use[v] == time) {
+                if let Some(Place::Buffer(buffer)) = place[v] {
+                    free.push(buffer);
+                }
+            }
+            steps.push(planned);
+        }
+        (steps, buffers)
+    }
+}

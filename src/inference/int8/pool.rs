@@ -1,0 +1,133 @@
+//! Pooling and what only moves bytes: resize, concatenation, transposition.
+
+use super::conv::Geometry;
+use super::image::Image;
+use super::island::Quantization;
+
+/// MaxPool (<https://onnx.ai/onnx/operators/onnx__MaxPool.html>); padding never wins.
+pub fn max(g: &Geometry, x: &[u8], from: &Image, y: &mut [u8], to: &Image) {
+    windows(g, from, to, |window, at| {
+        let y = &mut y[at..at + to.channels];
+        y.fill(0);
+        for tap in window {
+            y.iter_mut().zip(&x[tap..]).for_each(|(y, &x)| *y = (*y).max(x));
+        }
+    });
+}
+
+/// An average over windows, requantized.
+#[derive(Clone, Debug)]
+pub struct AveragePool {
+    /// The windows; `None` for the whole picture.
+    pub geometry: Option<Geometry>,
+    /// Padding counts as zeros.
+    pub count_include_pad: bool,
+    /// Quantization of the input.
+    pub from: Quantization,
+    /// Quantization of the output.
+    pub to: Quantization,
+}
+
+impl AveragePool {
+    /// Averages `x` into `y`; `sums` has as many values as channels. Floats are summed,
+    /// as ONNX Runtime does.
+    pub fn run(&self, x: &[u8], from: &Image, y: &mut [u8], to: &Image, sums: &mut [f32]) {
+        let whole = Geometry { kernel: [from.height, from.width], ..Geometry::POINT };
+        let g = self.geometry.as_ref().unwrap_or(&whole);
+        let taps = g.kernel[0] * g.kernel[1];
+        windows(g, from, to, |window, at| {
+            sums.fill(0.0);
+            let mut inside = 0;
+            for tap in window {
+                inside += 1;
+                sums.iter_mut().zip(&x[tap..]).for_each(|(sum, &x)| *sum += self.from.dequantize(x));
+            }
+            let count = if self.count_include_pad { taps } else { inside }.max(1) as f32;
+            let y = &mut y[at..at + to.channels];
+            y.iter_mut().zip(&*sums).for_each(|(y, &sum)| *y = self.to.quantize(sum / count));
+        });
+    }
+}
+
+/// Calls `f(offsets of the taps inside the picture, offset of the output pixel)`.
+fn windows(g: &Geometry, from: &Image, to: &Image, mut f: impl FnMut(&mut dyn Iterator<Item = usize>, usize)) {
+    for picture in 0..to.batch {
+        for y in 0..to.height {
+            for x in 0..to.width {
+                let side = |at: usize, i: usize, size: usize| {
+                    let (start, step, pad) = (at * g.stride[i], g.dilation[i], g.pad_before[i]);
+                    (0..g.kernel[i]).filter_map(move |k| (start + k * step).checked_sub(pad).filter(|&p| p < size))
+                };
+                let (rows, columns) = (side(y, 0, from.height), || side(x, 1, from.width));
+                let mut taps = rows.flat_map(|row| {
+                    columns().map(move |column| from.offset(picture, row + from.border, column + from.border))
+                });
+                f(&mut taps, to.offset(picture, y + to.border, x + to.border));
+            }
+        }
+    }
+}
+
+/// Nearest-neighbour Resize (<https://onnx.ai/onnx/operators/onnx__Resize.html>) by
+/// whole factors, `floor(y / factor)`.
+pub fn enlarge(factor: [usize; 2], x: &[u8], from: &Image, y: &mut [u8], to: &Image) {
+    let pixel = to.channels;
+    for (index, row) in to.rows().enumerate() {
+        let (picture, line) = (index / to.height, index % to.height / factor[0]);
+        let start = from.offset(picture, line + from.border, from.border);
+        let x = &x[start..start + from.width * pixel];
+        for (y, x) in y[row].chunks_exact_mut(pixel * factor[1]).zip(x.chunks_exact(pixel)) {
+            y.chunks_exact_mut(pixel).for_each(|y| y.copy_from_slice(x));
+        }
+    }
+}
+
+/// Copies the pixels of `x` into channels `first..` of `y`, through a table if the
+/// quantizations differ.
+pub fn into_channels(
+    x: &[u8],
+    from: &Image,
+    y: &mut [u8],
+    to: &Image,
+    first: usize,
+    table: Option<&[u8; 256]>,
+) {
+    for (x_row, y_row) in from.rows().zip(to.rows()) {
+        let pixels = y[y_row].chunks_exact_mut(to.channels).zip(x[x_row].chunks_exact(from.channels));
+        for (y, x) in pixels {
+            let y = &mut y[first..first + from.channels];
+            match table {
+                None => y.copy_from_slice(x),
+                Some(table) => y.iter_mut().zip(x).for_each(|(y, &x)| *y = table[usize::from(x)]),
+            }
+        }
+    }
+}
+
+/// Looks every byte up.
+pub fn look_up(table: &[u8; 256], x: &[u8], from: &Image, y: &mut [u8], to: &Image) {
+    for (x_row, y_row) in from.rows().zip(to.rows()) {
+        y[y_row].iter_mut().zip(&x[x_row]).for_each(|(y, &x)| *y = table[usize::from(x)]);
+    }
+}
+
+/// Offsets of an array of `shape` read in the order of `axes`, given each axis's step in bytes.
+pub fn permuted(shape: &[usize], steps: &[usize], axes: &[usize]) -> impl Iterator<Item = usize> {
+    let axes: Vec<(usize, usize)> = axes.iter().map(|&a| (shape[a], steps[a])).collect();
+    let count = shape.iter().product();
+    let mut at = vec![0; axes.len()];
+    let mut offset = 0;
+    (0..count).map(move |_| {
+        let current = offset;
+        for (index, &(length, step)) in at.iter_mut().zip(&axes).rev() {
+            *index += 1;
+            offset += step;
+            if *index < length {
+                break;
+            }
+            offset -= length * step;
+            *index = 0;
+        }
+        current
+    })
+}
