@@ -16,7 +16,7 @@
 //! a scheme whose every sum equals the reference's is ever used.
 
 use super::panels::Correction;
-use super::wasm_simd128::Store;
+use super::wasm_simd128::{Store, tiles};
 use super::{BLOCK, Gemm, Isa, Output, Panels, Sums, Target};
 use core::arch::wasm32::*;
 
@@ -38,7 +38,7 @@ pub unsafe fn gemm<const FINISH: u8, const PAIRS: bool>(gemm: &Gemm<'_>, target:
             let bias: *const i32 = gemm.bias[block].as_ptr();
             let bias = [v128_load(bias.cast()), v128_load(bias.add(4).cast())];
             let store = Store::<FINISH>::new(&target, block, index * BLOCK, gemm.channels);
-            for (pixels, outputs) in gemm.pixels.chunks_exact(PIXELS).zip(target.offsets.chunks_exact(PIXELS)) {
+            for (pixels, outputs) in tiles(gemm.pixels, target.offsets) {
                 let mut w = panel;
                 let mut acc = [bias; PIXELS];
                 for &row in gemm.rows {
@@ -56,8 +56,8 @@ pub unsafe fn gemm<const FINISH: u8, const PAIRS: bool>(gemm: &Gemm<'_>, target:
                 }
                 correct::<PAIRS, 0>(corrections[0], gemm, pixels, &mut acc, ones);
                 correct::<PAIRS, 1>(corrections[1], gemm, pixels, &mut acc, ones);
-                for (acc, &output) in acc.iter().zip(outputs) {
-                    store.store(*acc, output);
+                for p in 0..PIXELS {
+                    store.store(acc[p], outputs[p]);
                 }
             }
         }
@@ -73,7 +73,7 @@ pub unsafe fn gemm<const FINISH: u8, const PAIRS: bool>(gemm: &Gemm<'_>, target:
 unsafe fn correct<const PAIRS: bool, const HALF: usize>(
     corrections: &[Correction],
     gemm: &Gemm<'_>,
-    pixels: &[usize],
+    pixels: &[usize; PIXELS],
     acc: &mut [[v128; 2]; PIXELS],
     ones: v128,
 ) {

@@ -20,7 +20,7 @@ pub unsafe fn gemm<const FINISH: u8>(gemm: &Gemm<'_>, target: Target<'_>) {
             let bias: *const i32 = gemm.bias[block].as_ptr();
             let bias = [v128_load(bias.cast()), v128_load(bias.add(4).cast())];
             let store = Store::<FINISH>::new(&target, block, index * BLOCK, gemm.channels);
-            for (pixels, outputs) in gemm.pixels.chunks_exact(PIXELS).zip(target.offsets.chunks_exact(PIXELS)) {
+            for (pixels, outputs) in tiles(gemm.pixels, target.offsets) {
                 let mut w = panel;
                 let mut acc = [bias; PIXELS];
                 for &row in gemm.rows {
@@ -36,8 +36,8 @@ pub unsafe fn gemm<const FINISH: u8>(gemm: &Gemm<'_>, target: Target<'_>) {
                         }
                     }
                 }
-                for (acc, &output) in acc.iter().zip(outputs) {
-                    store.store(*acc, output);
+                for p in 0..PIXELS {
+                    store.store(acc[p], outputs[p]);
                 }
             }
         }
@@ -72,29 +72,55 @@ pub unsafe fn depthwise<const FINISH: u8>(d: &Depthwise<'_>, target: Target<'_>)
     }
 }
 
-/// Where and how the sums of one block of channels are written.
-pub struct Store<'a, const FINISH: u8> {
-    target: &'a Target<'a>,
-    block: usize,
-    first: usize,
-    channels: usize,
+/// Inputs and outputs of whole tiles. Arrays rather than slices: only then are loops over
+/// a tile unrolled and its sums kept in registers.
+pub fn tiles<'a>(
+    pixels: &'a [usize],
+    offsets: &'a [usize],
+) -> impl Iterator<Item = (&'a [usize; PIXELS], &'a [usize; PIXELS])> {
+    pixels.as_chunks().0.iter().zip(offsets.as_chunks().0)
 }
 
-impl<'a, const FINISH: u8> Store<'a, FINISH> {
+/// How the sums of one block of channels are finished and where they go.
+pub struct Store<const FINISH: u8> {
+    bytes: *mut u8,
+    sums: *mut i32,
+    channels: usize,
+    scale: [v128; 2],
+    positive: [v128; 2],
+    negative: [v128; 2],
+    range: [v128; 2],
+    rounding_bias: v128,
+}
+
+impl<const FINISH: u8> Store<FINISH> {
     /// For the channels from `first` on, of `channels` in all.
-    pub fn new(target: &'a Target<'a>, block: usize, first: usize, channels: usize) -> Self {
-        Self { target, block, first, channels: BLOCK.min(channels - first) }
+    pub fn new(target: &Target<'_>, block: usize, first: usize, channels: usize) -> Self {
+        let r = target.requantize;
+        let none = Default::default();
+        let factors = if FINISH == finish::SUMS { &none } else { r.block(block) };
+        // SAFETY: eight floats are read as two vectors of four.
+        let load = |v: &[f32; BLOCK]| unsafe { [v128_load(v.as_ptr().cast()), v128_load(v.as_ptr().add(4).cast())] };
+        Self {
+            bytes: target.bytes.wrapping_add(first),
+            sums: target.sums.wrapping_add(first),
+            channels: BLOCK.min(channels - first),
+            scale: load(&factors.scale),
+            positive: load(&factors.positive),
+            negative: load(&factors.negative),
+            range: r.range().map(|v| f32x4_splat(v)),
+            rounding_bias: i32x4_splat(r.rounding_bias()),
+        }
     }
 
     /// # Safety
-    /// `output + first + channels` lies within the target.
+    /// `output` plus the block's channels lies within the target.
     #[inline(always)]
     pub unsafe fn store(&self, acc: [v128; 2], output: usize) {
-        let at = output + self.first;
         // SAFETY: see above. Only whole blocks are stored as vectors.
         unsafe {
             if FINISH == finish::SUMS {
-                let y = self.target.sums.add(at);
+                let y = self.sums.add(output);
                 if self.channels == BLOCK {
                     v128_store(y.cast(), acc[0]);
                     v128_store(y.add(4).cast(), acc[1]);
@@ -106,38 +132,37 @@ impl<'a, const FINISH: u8> Store<'a, FINISH> {
                 }
                 return;
             }
-            let y = self.target.bytes.add(at);
-            let bytes = self.bytes(acc);
-            if self.channels == BLOCK {
-                v128_store64_lane::<0>(bytes, y.cast());
-            } else {
-                let eight = i64x2_extract_lane::<0>(bytes).to_le_bytes();
-                core::ptr::copy_nonoverlapping(eight.as_ptr(), y, self.channels);
+            let y = self.bytes.add(output);
+            let bytes = self.finish(acc);
+            match self.channels {
+                BLOCK => v128_store64_lane::<0>(bytes, y.cast()),
+                4 => v128_store32_lane::<0>(bytes, y.cast()),
+                _ => {
+                    let eight = i64x2_extract_lane::<0>(bytes) as u64;
+                    for c in 0..self.channels {
+                        *y.add(c) = (eight >> (8 * c)) as u8;
+                    }
+                }
             }
         }
     }
 
     /// What [`super::Requantize::apply`] computes, in the low eight bytes.
     #[inline(always)]
-    fn bytes(&self, acc: [v128; 2]) -> v128 {
-        let r = self.target.requantize;
-        let factors = r.block(self.block);
-        // SAFETY: eight floats are read as two vectors of four.
-        let load = |v: &[f32; BLOCK], half: usize| unsafe { v128_load(v.as_ptr().add(4 * half).cast()) };
-        let [low, high] = r.range();
+    fn finish(&self, acc: [v128; 2]) -> v128 {
         let magic = f32x4_splat(MAGIC);
         let half = |i: usize| {
-            let mut v = f32x4_mul(f32x4_convert_i32x4(acc[i]), load(&factors.scale, i));
+            let mut v = f32x4_mul(f32x4_convert_i32x4(acc[i]), self.scale[i]);
             if FINISH == finish::PRELU {
-                let y = f32x4_pmin(f32x4_splat(high), f32x4_pmax(f32x4_splat(low), v));
+                let y = f32x4_pmin(self.range[1], f32x4_pmax(self.range[0], v));
                 let y = f32x4_sub(f32x4_add(y, magic), magic);
                 let zero = f32x4_splat(0.0);
                 v = f32x4_add(
-                    f32x4_mul(f32x4_pmax(zero, y), load(&factors.positive, i)),
-                    f32x4_mul(f32x4_pmin(zero, y), load(&factors.negative, i)),
+                    f32x4_mul(f32x4_pmax(zero, y), self.positive[i]),
+                    f32x4_mul(f32x4_pmin(zero, y), self.negative[i]),
                 );
             }
-            i32x4_sub(f32x4_add(v, magic), i32x4_splat(r.rounding_bias()))
+            i32x4_sub(f32x4_add(v, magic), self.rounding_bias)
         };
         let words = i16x8_narrow_i32x4(half(0), half(1));
         u8x16_narrow_i16x8(words, words)

@@ -23,7 +23,7 @@ pub unsafe fn gemm<const FINISH: u8>(gemm: &Gemm<'_>, target: Target<'_>) {
             let corrections = gemm.panels.corrections(block);
             let bias = _mm256_loadu_si256(gemm.bias[block].as_ptr().cast());
             let store = Store::<FINISH>::new(&target, block, index * BLOCK, gemm.channels);
-            for (pixels, outputs) in gemm.pixels.chunks_exact(PIXELS).zip(target.offsets.chunks_exact(PIXELS)) {
+            for (pixels, outputs) in gemm.pixels.as_chunks::<PIXELS>().0.iter().zip(target.offsets.as_chunks::<PIXELS>().0) {
                 let mut w = panel;
                 let mut acc = [bias; PIXELS];
                 for &row in gemm.rows {
@@ -54,7 +54,7 @@ pub unsafe fn gemm<const FINISH: u8>(gemm: &Gemm<'_>, target: Target<'_>) {
 /// As for [`gemm`]: corrections lie within the rows.
 #[inline]
 #[target_feature(enable = "avx2")]
-unsafe fn correct(corrections: &[Correction], gemm: &Gemm<'_>, pixels: &[usize]) -> [__m128i; PIXELS] {
+unsafe fn correct(corrections: &[Correction], gemm: &Gemm<'_>, pixels: &[usize; PIXELS]) -> [__m128i; PIXELS] {
     let mut acc = [_mm_setzero_si128(); PIXELS];
     for c in corrections {
         let offset = gemm.rows[c.row as usize] + c.input as usize;
@@ -99,30 +99,49 @@ pub unsafe fn depthwise<const FINISH: u8>(d: &Depthwise<'_>, target: Target<'_>)
     }
 }
 
-/// Where and how the sums of one block of channels are written.
-pub struct Store<'a, const FINISH: u8> {
-    target: &'a Target<'a>,
-    block: usize,
-    first: usize,
+/// How the sums of one block of channels are finished and where they go.
+pub struct Store<const FINISH: u8> {
+    bytes: *mut u8,
+    sums: *mut i32,
     channels: usize,
+    scale: __m256,
+    positive: __m256,
+    negative: __m256,
+    range: [__m256; 2],
+    rounding_bias: __m256i,
 }
 
-impl<'a, const FINISH: u8> Store<'a, FINISH> {
+impl<const FINISH: u8> Store<FINISH> {
     /// For the channels from `first` on, of `channels` in all.
-    pub fn new(target: &'a Target<'a>, block: usize, first: usize, channels: usize) -> Self {
-        Self { target, block, first, channels: BLOCK.min(channels - first) }
+    #[target_feature(enable = "avx2")]
+    pub fn new(target: &Target<'_>, block: usize, first: usize, channels: usize) -> Self {
+        let r = target.requantize;
+        let none = Default::default();
+        let factors = if FINISH == finish::SUMS { &none } else { r.block(block) };
+        // SAFETY: eight floats are read as one vector.
+        let load = |v: &[f32; BLOCK]| unsafe { _mm256_loadu_ps(v.as_ptr()) };
+        let [low, high] = r.range();
+        Self {
+            bytes: target.bytes.wrapping_add(first),
+            sums: target.sums.wrapping_add(first),
+            channels: BLOCK.min(channels - first),
+            scale: load(&factors.scale),
+            positive: load(&factors.positive),
+            negative: load(&factors.negative),
+            range: [_mm256_set1_ps(low), _mm256_set1_ps(high)],
+            rounding_bias: _mm256_set1_epi32(r.rounding_bias()),
+        }
     }
 
     /// # Safety
-    /// `output + first + channels` lies within the target.
+    /// `output` plus the block's channels lies within the target.
     #[inline]
     #[target_feature(enable = "avx2")]
     pub unsafe fn store(&self, acc: __m256i, output: usize) {
-        let at = output + self.first;
         // SAFETY: see above. Only whole blocks are stored as vectors.
         unsafe {
             if FINISH == finish::SUMS {
-                let y = self.target.sums.add(at);
+                let y = self.sums.add(output);
                 if self.channels == BLOCK {
                     _mm256_storeu_si256(y.cast(), acc);
                 } else {
@@ -132,8 +151,8 @@ impl<'a, const FINISH: u8> Store<'a, FINISH> {
                 }
                 return;
             }
-            let y = self.target.bytes.add(at);
-            let bytes = self.bytes(acc);
+            let y = self.bytes.add(output);
+            let bytes = self.finish(acc);
             if self.channels == BLOCK {
                 _mm_storel_epi64(y.cast(), bytes);
             } else {
@@ -146,25 +165,19 @@ impl<'a, const FINISH: u8> Store<'a, FINISH> {
     /// What [`super::Requantize::apply`] computes, in the low eight bytes.
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn bytes(&self, acc: __m256i) -> __m128i {
-        let r = self.target.requantize;
-        let factors = r.block(self.block);
-        // SAFETY: eight floats are read as one vector.
-        let load = |v: &[f32; BLOCK]| unsafe { _mm256_loadu_ps(v.as_ptr()) };
+    fn finish(&self, acc: __m256i) -> __m128i {
         let magic = _mm256_set1_ps(MAGIC);
-        let mut v = _mm256_mul_ps(_mm256_cvtepi32_ps(acc), load(&factors.scale));
+        let mut v = _mm256_mul_ps(_mm256_cvtepi32_ps(acc), self.scale);
         if FINISH == finish::PRELU {
-            let [low, high] = r.range();
-            let y = _mm256_min_ps(_mm256_max_ps(v, _mm256_set1_ps(low)), _mm256_set1_ps(high));
+            let y = _mm256_min_ps(_mm256_max_ps(v, self.range[0]), self.range[1]);
             let y = _mm256_sub_ps(_mm256_add_ps(y, magic), magic);
             let zero = _mm256_setzero_ps();
             v = _mm256_add_ps(
-                _mm256_mul_ps(_mm256_max_ps(y, zero), load(&factors.positive)),
-                _mm256_mul_ps(_mm256_min_ps(y, zero), load(&factors.negative)),
+                _mm256_mul_ps(_mm256_max_ps(y, zero), self.positive),
+                _mm256_mul_ps(_mm256_min_ps(y, zero), self.negative),
             );
         }
-        let rounded = _mm256_castps_si256(_mm256_add_ps(v, magic));
-        let q = _mm256_sub_epi32(rounded, _mm256_set1_epi32(r.rounding_bias()));
+        let q = _mm256_sub_epi32(_mm256_castps_si256(_mm256_add_ps(v, magic)), self.rounding_bias);
         let words = _mm_packs_epi32(_mm256_castsi256_si128(q), _mm256_extracti128_si256::<1>(q));
         _mm_packus_epi16(words, words)
     }
