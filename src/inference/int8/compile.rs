@@ -2,11 +2,10 @@
 //! tract runs.
 
 use super::in_float;
-use super::island::LeafKind;
 use super::kernels::Isa;
 use super::onnx::{Constants, check, label, node_error};
 use super::qdq;
-use super::recognize::{Context, Recognized, Sign, Spec, recognize};
+use super::recognize::{Context, Recognized, Sign, Spec, float_convolution, recognize};
 use super::region::{Op, Region, Step};
 use crate::error::{Error, Result};
 use std::collections::{HashMap, HashSet};
@@ -17,6 +16,9 @@ pub const REGION: &str = "FramesiftRegion";
 
 /// Marks the names of quantized values on their way from one region to another.
 const WIRE: &str = "#bytes";
+
+/// Marks the names of floats inside a region.
+const FLOATS: &str = "#floats";
 
 /// A graph whose quantized parts are regions.
 pub struct Compiled {
@@ -84,7 +86,17 @@ fn classify(graph: &GraphProto) -> Result<std::result::Result<Vec<Kind>, Rejecte
     let constants = Constants::new(graph);
     let producers: HashMap<&str, &NodeProto> =
         graph.node.iter().flat_map(|n| n.output.iter().map(move |o| (o.as_str(), n))).collect();
-    let mut context = Context { constants: &constants, producers: &producers, bytes: HashMap::new() };
+    let mut context = Context {
+        constants: &constants,
+        producers: &producers,
+        bytes: HashMap::new(),
+        read_by_float_conv: HashSet::new(),
+    };
+    if context.is_quantized() {
+        let convolutions = graph.node.iter().filter(|n| matches!(n.op_type.as_str(), "Conv" | "ConvTranspose"));
+        let thin = convolutions.filter(|n| float_convolution(n, &constants).is_some());
+        context.read_by_float_conv = thin.map(|n| n.input[0].as_str()).collect();
+    }
     let (mut kinds, mut rejected) = (Vec::with_capacity(graph.node.len()), Vec::new());
     for (index, node) in graph.node.iter().enumerate() {
         let constant = node.input.iter().all(|i| i.is_empty() || constants.contains(i));
@@ -265,11 +277,19 @@ fn split(
         levels.insert(recognized.output.clone(), (level, true));
         builders.resize_with(builders.len().max(level + 1), Builder::default);
         for input in &recognized.inputs {
-            if let Some(&(made, true)) = levels.get(input)
-                && made < level
-            {
-                builders[made].export(input);
-                builders[level].import(input);
+            match levels.get(input) {
+                Some(&(made, true)) if made == level => {}
+                Some(&(made, true)) if !builders[made].has_floats(input) => {
+                    builders[made].export(input);
+                    builders[level].import(input);
+                }
+                made => {
+                    if let Some(&(made, true)) = made {
+                        builders[made].export_floats(input);
+                    }
+                    let convolution = matches!(recognized.spec, Spec::Op(Op::FloatConv(_)));
+                    builders[level].read_floats(input, convolution);
+                }
             }
         }
         builders[level].add(isa, label(&node), recognized).map_err(|e| node_error(&node, e))?;
@@ -327,22 +347,53 @@ impl Builder {
         })
     }
 
+    /// Where a value is inside: floats that are made here have a name of their own, so that
+    /// the value itself can be the region's input or output.
+    fn inside(&mut self, name: &str) -> usize {
+        if self.has_floats(name) { self.value(&format!("{name}{FLOATS}")) } else { self.value(name) }
+    }
+
     fn add(&mut self, isa: Isa, name: String, recognized: Recognized) -> Result<()> {
-        let inputs: Vec<usize> = recognized.inputs.iter().map(|i| self.value(i)).collect();
-        let output = self.value(&recognized.output);
+        let inputs: Vec<usize> = recognized.inputs.iter().map(|i| self.inside(i)).collect();
         let op = match recognized.spec {
             Spec::Op(op) => op,
             Spec::Conv(spec) => spec.pack(isa)?,
         };
-        if let Op::Island(island) = &op {
-            for (&input, _) in inputs.iter().zip(&island.leaves).filter(|(_, l)| matches!(l, LeafKind::Floats)) {
-                if !self.region.inputs.contains(&input) {
-                    self.region.inputs.push(input);
-                }
-            }
-        }
+        let output = match op.makes_floats() {
+            true => self.value(&format!("{}{FLOATS}", recognized.output)),
+            false => self.value(&recognized.output),
+        };
         self.region.steps.push(Step { name, op, inputs, output });
         Ok(())
+    }
+
+    /// Whether floats of this name are made or kept here.
+    fn has_floats(&self, name: &str) -> bool {
+        self.positions.contains_key(&format!("{name}{FLOATS}"))
+    }
+
+    /// Reads floats from outside: islands as they are, convolutions with channels last.
+    fn read_floats(&mut self, name: &str, convolution: bool) {
+        if self.has_floats(name) {
+            return;
+        }
+        let from = self.value(name);
+        if !self.region.inputs.contains(&from) {
+            self.region.inputs.push(from);
+        }
+        if convolution {
+            let to = self.value(&format!("{name}{FLOATS}"));
+            self.region.steps.push(Step { name: name.into(), op: Op::ImportFloats, inputs: vec![from], output: to });
+        }
+    }
+
+    /// Writes floats that are made here to an output of the region.
+    fn export_floats(&mut self, name: &str) {
+        if self.has_floats(name) && !self.positions.contains_key(name) {
+            let (from, to) = (self.value(&format!("{name}{FLOATS}")), self.value(name));
+            self.region.steps.push(Step { name: name.into(), op: Op::ExportFloats, inputs: vec![from], output: to });
+            self.region.outputs.push(to);
+        }
     }
 
     /// Hands quantized values to a later region.
@@ -366,6 +417,9 @@ impl Builder {
     }
 
     fn finish(mut self, read_outside: &HashSet<&str>) -> Region {
+        let mut outside: Vec<&str> = read_outside.iter().copied().collect();
+        outside.sort_unstable();
+        outside.into_iter().for_each(|name| self.export_floats(name));
         let floats = |step: &&Step| matches!(step.op, Op::Dequantize(_) | Op::Conv { floats: true, .. });
         let outputs = self.region.steps.iter().filter(floats).map(|s| s.output);
         let outside = |v: &usize| read_outside.contains(self.region.values[*v].as_str());

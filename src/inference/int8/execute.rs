@@ -2,7 +2,7 @@
 
 use super::conv::{Scratch, Target};
 use super::image::Image;
-use super::island::{Island, Leaf, Quantization};
+use super::island::{self, Island, Leaf, Quantization};
 use super::plan::{Action, Operand, Place, Plan, PlannedStep, factors};
 use super::pool;
 use super::region::{Op, Region};
@@ -15,6 +15,7 @@ pub const MOST_LEAVES: usize = 8;
 #[derive(Default)]
 pub struct Arena {
     buffers: Vec<Vec<u8>>,
+    float_buffers: Vec<Vec<f32>>,
     conv: Scratch,
     floats: Vec<f32>,
 }
@@ -22,7 +23,11 @@ pub struct Arena {
 impl Arena {
     /// For a region and its plan.
     pub fn new(region: &Region, plan: &Plan) -> Self {
-        let mut arena = Self { buffers: plan.buffers.iter().map(|&n| vec![0; n]).collect(), ..Self::default() };
+        let mut arena = Self {
+            buffers: plan.buffers.iter().map(|&n| vec![0; n]).collect(),
+            float_buffers: plan.float_buffers.iter().map(|&n| vec![0.0; n]).collect(),
+            ..Self::default()
+        };
         for planned in &plan.steps {
             let Action::Step(step) = planned.action else { continue };
             match &region.steps[step].op {
@@ -44,7 +49,8 @@ impl Arena {
     /// Bytes held.
     pub fn bytes(&self) -> usize {
         let buffers: usize = self.buffers.iter().map(Vec::capacity).sum();
-        buffers + self.conv.bytes() + self.floats.capacity() * 4
+        let floats: usize = self.float_buffers.iter().map(Vec::capacity).sum();
+        buffers + self.conv.bytes() + (floats + self.floats.capacity()) * 4
     }
 }
 
@@ -94,10 +100,66 @@ pub fn run(
                 arena.buffers[buffer] = y;
                 result?;
             }
+            Place::FloatBuffer(buffer) => {
+                let mut y = std::mem::take(&mut arena.float_buffers[buffer]);
+                let result = to_float_image(region, planned, arena, inputs, &mut y);
+                planned.output.image.fill_border(&mut y, 0.0);
+                arena.float_buffers[buffer] = y;
+                result?;
+            }
             Place::Input(_) => return Err(misplaced()),
         }
     }
     Ok(())
+}
+
+fn to_float_image(
+    region: &Region,
+    planned: &PlannedStep,
+    arena: &mut Arena,
+    inputs: &[Source<'_>],
+    y: &mut [f32],
+) -> Result<()> {
+    let (from, to) = (&planned.inputs[0], &planned.output.image);
+    let Arena { buffers, float_buffers, floats, .. } = arena;
+    let step = match planned.action {
+        Action::Step(step) => &region.steps[step].op,
+        Action::Copy => {
+            let Place::FloatBuffer(x) = from.place else { return Err(misplaced()) };
+            let rows = from.image.rows().zip(to.rows());
+            rows.for_each(|(x_row, y_row)| y[y_row].copy_from_slice(&float_buffers[x][x_row]));
+            return Ok(());
+        }
+        Action::Gather(_) => return Err(misplaced()),
+    };
+    match (step, from.place) {
+        (Op::FloatConv(conv), Place::FloatBuffer(x)) => conv.run(&float_buffers[x], &from.image, y, to),
+        (Op::Island(island), _) => {
+            let y = island::Sink::Floats(y);
+            run_island(island, planned, inputs, (buffers, float_buffers), y, floats)?;
+        }
+        (Op::ImportFloats, Place::Input(input)) => {
+            let Some(Source::Floats(x)) = inputs.get(input) else { return Err(misplaced()) };
+            transpose(to, |image, channels_last, nchw| y[image + channels_last] = x[nchw]);
+        }
+        _ => return Err(misplaced()),
+    }
+    Ok(())
+}
+
+/// Calls `f(row's offset, value's offset in the row, its offset in NCHW order)` for all
+/// values of an image.
+fn transpose(image: &Image, mut f: impl FnMut(usize, usize, usize)) {
+    let plane = image.height * image.width;
+    for (index, row) in image.rows().enumerate() {
+        let (picture, line) = (index / image.height, index % image.height);
+        for channel in 0..image.channels {
+            let nchw = (picture * image.channels + channel) * plane + line * image.width;
+            for x in 0..image.width {
+                f(row.start, x * image.channels + channel, nchw + x);
+            }
+        }
+    }
 }
 
 /// A plan that does not go with its region; made only by a mistake of ours.
@@ -106,16 +168,17 @@ fn misplaced() -> Error {
 }
 
 fn to_floats(region: &Region, planned: &PlannedStep, arena: &mut Arena, y: &mut [f32]) -> Result<()> {
-    let Operand { place: Place::Buffer(buffer), image } = planned.inputs[0] else {
-        return Err(misplaced());
-    };
-    let x = &arena.buffers[buffer];
-    match &planned.action {
-        Action::Step(step) => match &region.steps[*step].op {
-            Op::Dequantize(q) => dequantize(*q, x, &image, y),
-            Op::Conv { conv, .. } => conv.run(x, &image, Target::Floats(y), &mut arena.conv)?,
-            _ => return Err(misplaced()),
-        },
+    let Operand { place, image } = planned.inputs[0];
+    let Action::Step(step) = planned.action else { return Err(misplaced()) };
+    match (&region.steps[step].op, place) {
+        (Op::Dequantize(q), Place::Buffer(x)) => dequantize(*q, &arena.buffers[x], &image, y),
+        (Op::Conv { conv, .. }, Place::Buffer(x)) => {
+            conv.run(&arena.buffers[x], &image, Target::Floats(y), &mut arena.conv)?;
+        }
+        (Op::ExportFloats, Place::FloatBuffer(x)) => {
+            let x = &arena.float_buffers[x];
+            transpose(&image, |row, channels_last, nchw| y[nchw] = x[row + channels_last]);
+        }
         _ => return Err(misplaced()),
     }
     Ok(())
@@ -144,7 +207,7 @@ fn to_bytes(
     y: &mut [u8],
 ) -> Result<()> {
     let to = &planned.output.image;
-    let Arena { buffers, conv: scratch, floats } = arena;
+    let Arena { buffers, float_buffers, conv: scratch, floats } = arena;
     let bytes = |operand: &Operand| -> Result<&[u8]> {
         match operand.place {
             Place::Buffer(buffer) => Ok(&buffers[buffer]),
@@ -166,7 +229,9 @@ fn to_bytes(
         }
     };
     match &step.op {
-        Op::Island(island) => run_island(island, planned, inputs, buffers, y, floats)?,
+        Op::Island(island) => {
+            run_island(island, planned, inputs, (buffers, float_buffers), island::Sink::Bytes(y), floats)?;
+        }
         Op::Conv { conv, .. } => conv.run(bytes(first)?, &first.image, Target::Bytes(y, to), scratch)?,
         Op::Table(table) => pool::look_up(table, bytes(first)?, &first.image, y, to),
         Op::MaxPool(geometry) => pool::max(geometry, bytes(first)?, &first.image, y, to),
@@ -190,7 +255,14 @@ fn to_bytes(
             let Some(Source::Bytes(x)) = inputs.get(input) else { return Err(misplaced()) };
             to.rows().zip(x.chunks_exact(to.width * to.channels)).for_each(|(row, x)| y[row].copy_from_slice(x));
         }
-        Op::Dequantize(_) | Op::Export | Op::Transpose(_) | Op::Reshape(_) | Op::Flatten(_) => return Err(misplaced()),
+        Op::Dequantize(_)
+        | Op::FloatConv(_)
+        | Op::Export
+        | Op::ExportFloats
+        | Op::ImportFloats
+        | Op::Transpose(_)
+        | Op::Reshape(_)
+        | Op::Flatten(_) => return Err(misplaced()),
     }
     Ok(())
 }
@@ -199,14 +271,15 @@ fn run_island(
     island: &Island,
     planned: &PlannedStep,
     inputs: &[Source<'_>],
-    buffers: &[Vec<u8>],
-    y: &mut [u8],
-    floats: &mut [f32],
+    (buffers, float_buffers): (&[Vec<u8>], &[Vec<f32>]),
+    y: island::Sink<'_>,
+    stack: &mut [f32],
 ) -> Result<()> {
     let mut leaves = [Leaf::Floats(&[]); MOST_LEAVES];
     for (leaf, operand) in leaves.iter_mut().zip(&planned.inputs) {
         *leaf = match operand.place {
             Place::Buffer(buffer) => Leaf::Bytes(&buffers[buffer], operand.image),
+            Place::FloatBuffer(buffer) => Leaf::FloatImage(&float_buffers[buffer], operand.image),
             Place::Input(input) => match inputs.get(input) {
                 Some(Source::Floats(values)) if values.len() == operand.image.values() => Leaf::Floats(values),
                 _ => return Err(misplaced()),
@@ -214,6 +287,6 @@ fn run_island(
             Place::Output(_) => return Err(misplaced()),
         };
     }
-    island.run(&leaves[..planned.inputs.len()], &planned.output.image, y, floats);
+    island.run(&leaves[..planned.inputs.len()], &planned.output.image, y, stack);
     Ok(())
 }

@@ -82,7 +82,7 @@ impl Image {
     }
 
     /// Writes `value` into the border.
-    pub fn fill_border(&self, bytes: &mut [u8], value: u8) {
+    pub fn fill_border<T: Copy>(&self, bytes: &mut [T], value: T) {
         let (edge, row) = (self.border * self.channels, self.row_bytes());
         if edge == 0 {
             return;

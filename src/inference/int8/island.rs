@@ -77,7 +77,7 @@ pub enum Operation {
 pub enum LeafKind {
     /// Dequantized bytes.
     Bytes(Quantization),
-    /// Floats that tract has computed, in ONNX's order (NCHW).
+    /// Floats.
     Floats,
 }
 
@@ -89,9 +89,18 @@ pub struct Island {
     /// The expression.
     pub operations: Vec<Operation>,
     /// What it writes.
-    pub output: Quantization,
-    /// Whether the zero point is added before rounding.
-    pub shifted: bool,
+    pub output: IslandOutput,
+}
+
+/// What an island writes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum IslandOutput {
+    /// QuantizeLinear.
+    Bytes(Quantization),
+    /// The same with the zero point added before rounding, see [`Quantization::quantize_shifted`].
+    ShiftedBytes(Quantization),
+    /// Floats, for a float convolution.
+    Floats,
 }
 
 /// A leaf's values, by [`LeafKind`].
@@ -99,8 +108,18 @@ pub struct Island {
 pub enum Leaf<'a> {
     /// Bytes where the image says.
     Bytes(&'a [u8], Image),
-    /// All values in NCHW order.
+    /// All values in ONNX's order (NCHW), as tract keeps them.
     Floats(&'a [f32]),
+    /// Floats where the image says.
+    FloatImage(&'a [f32], Image),
+}
+
+/// Where an island's values go.
+pub enum Sink<'a> {
+    /// By [`IslandOutput`].
+    Bytes(&'a mut [u8]),
+    /// By [`IslandOutput`].
+    Floats(&'a mut [f32]),
 }
 
 /// Values handled together.
@@ -138,7 +157,7 @@ impl Island {
     }
 
     /// Computes all values of `output`. Leaves have its shape, or 1 × 1 pictures.
-    pub fn run(&self, leaves: &[Leaf<'_>], output: &Image, y: &mut [u8], stack: &mut [f32]) {
+    pub fn run(&self, leaves: &[Leaf<'_>], output: &Image, mut y: Sink<'_>, stack: &mut [f32]) {
         let stretch = Self::stretch(output);
         for (index, row) in output.rows().enumerate() {
             let (picture, line) = (index / output.height, index % output.height);
@@ -146,10 +165,16 @@ impl Island {
             for start in (0..length).step_by(stretch) {
                 let place = Place { picture, line, start, length: stretch.min(length - start) };
                 let result = self.evaluate(leaves, output, place, stack, stretch);
-                let y = &mut y[row.start + start..][..place.length];
-                match self.shifted {
-                    false => y.iter_mut().zip(result).for_each(|(y, &v)| *y = self.output.quantize(v)),
-                    true => y.iter_mut().zip(result).for_each(|(y, &v)| *y = self.output.quantize_shifted(v)),
+                let at = row.start + start..row.start + start + place.length;
+                match (&mut y, self.output) {
+                    (Sink::Bytes(y), IslandOutput::Bytes(q)) => {
+                        y[at].iter_mut().zip(result).for_each(|(y, &v)| *y = q.quantize(v));
+                    }
+                    (Sink::Bytes(y), IslandOutput::ShiftedBytes(q)) => {
+                        y[at].iter_mut().zip(result).for_each(|(y, &v)| *y = q.quantize_shifted(v));
+                    }
+                    (Sink::Floats(y), _) => y[at].copy_from_slice(result),
+                    (Sink::Bytes(_), IslandOutput::Floats) => {}
                 }
             }
         }
@@ -171,6 +196,10 @@ impl Island {
                     match (&leaves[*leaf], self.leaves[*leaf]) {
                         (Leaf::Bytes(x, from), LeafKind::Bytes(q)) => load_bytes(x, from, image, place, q, values),
                         (Leaf::Floats(x), _) => load_floats(x, image, place, values),
+                        (Leaf::FloatImage(x, from), _) => {
+                            let row = from.offset(place.picture, place.line + from.border, from.border);
+                            values.copy_from_slice(&x[row + place.start..][..place.length]);
+                        }
                         (Leaf::Bytes(..), LeafKind::Floats) => values.fill(0.0),
                     }
                     top += 1;
@@ -281,8 +310,7 @@ mod tests {
                 Operation::Add,
                 Operation::Prelu(vec![0.25]),
             ],
-            output: out,
-            shifted: false,
+            output: IslandOutput::Bytes(out),
         };
         let x: Vec<u8> = (0..image.bytes()).map(|i| (i * 37 % 101) as u8).collect();
         let scalar: Vec<u8> = (0..6).map(|i| i * 9).collect();
@@ -292,7 +320,7 @@ mod tests {
         let mut y = vec![0; padded.bytes()];
         let mut stack = vec![0.0; island.scratch(&padded)];
         let leaves = [Leaf::Bytes(&x, image), Leaf::Bytes(&scalar, pixel), Leaf::Floats(&floats)];
-        island.run(&leaves, &padded, &mut y, &mut stack);
+        island.run(&leaves, &padded, Sink::Bytes(&mut y), &mut stack);
         for (n, line, column, c) in (0..2 * 3 * 5 * 3).map(|i| (i / 45, i / 15 % 3, i / 3 % 5, i % 3)) {
             let v = a.dequantize(x[image.offset(n, line, column) + c]) * b.dequantize(scalar[n * 3 + c]);
             let v = v * [1.0, -2.0, 0.5][c] + 0.1 + floats[((n * 3 + c) * 3 + line) * 5 + column];

@@ -14,6 +14,7 @@
 //!
 //! image        NHWC bytes with a border
 //! conv         convolutions and dense layers
+//! float_conv   thin convolutions that stay float
 //! island       float arithmetic between quantized values
 //! pool         pooling, resizing, concatenation
 //! kernels/     integer dot products, one file per instruction set
@@ -22,6 +23,7 @@
 pub mod compile;
 pub mod conv;
 pub mod execute;
+pub mod float_conv;
 pub mod image;
 pub mod in_float;
 pub mod island;

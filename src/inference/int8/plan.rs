@@ -14,6 +14,8 @@ pub struct Plan {
     pub steps: Vec<PlannedStep>,
     /// Size of each buffer in bytes.
     pub buffers: Vec<usize>,
+    /// Number of floats in each buffer of floats.
+    pub float_buffers: Vec<usize>,
     /// Shapes of the float outputs.
     pub output_shapes: Vec<Vec<usize>>,
     /// Multiplications with additions in convolutions and dense layers.
@@ -60,6 +62,8 @@ pub enum Place {
     Output(usize),
     /// Bytes in a buffer.
     Buffer(usize),
+    /// Floats in a buffer, with channels last.
+    FloatBuffer(usize),
 }
 
 /// Order of a value's bytes.
@@ -117,7 +121,17 @@ fn output_shape(step: &Step, inputs: &[&[usize]]) -> Result<Vec<usize>> {
             island.check(image(largest)?.channels).map_err(|e| error(step, e))?;
             Ok(largest.to_vec())
         }
-        Op::Dequantize(_) | Op::Table(_) | Op::Export | Op::Import => Ok(first.to_vec()),
+        Op::Dequantize(_) | Op::Table(_) | Op::Export | Op::Import | Op::ExportFloats | Op::ImportFloats => {
+            Ok(first.to_vec())
+        }
+        Op::FloatConv(conv) => {
+            let [n, channels, h, w] = picture()?;
+            if channels != conv.in_channels() {
+                return Err(error(step, format!("{channels} channels, its weights are for {}", conv.in_channels())));
+            }
+            let [h, w] = conv.output([h, w]).map_err(|e| error(step, e))?;
+            Ok(vec![n, conv.out_channels(), h, w])
+        }
         Op::Conv { conv, dense: true, .. } => match first.split_last() {
             Some((&last, rest)) if last == conv.in_channels() => Ok([rest, &[conv.out_channels()]].concat()),
             _ => Err(error(step, format!("an input of shape {first:?} for {} weights each", conv.in_channels()))),
@@ -227,8 +241,10 @@ struct Value {
     image: Image,
     /// Zero point of the border, once a convolution has asked for one.
     border: Option<u8>,
-    /// Floats live outside the buffers.
-    floats: Option<Place>,
+    /// The region's input or output that it is.
+    outside: Option<Place>,
+    /// Floats that stay in the region.
+    floats: bool,
 }
 
 /// Steps over values, before buffers are assigned.
@@ -258,7 +274,8 @@ impl Plan {
                 shape,
                 order,
                 border: None,
-                floats: input.or(output),
+                outside: input.or(output),
+                floats: region.steps.iter().any(|s| s.output == index && s.op.makes_floats()),
             });
         }
         let mut macs = 0u64;
@@ -269,13 +286,13 @@ impl Plan {
                 macs += (outputs / conv.out_channels() * conv.products_per_pixel()) as u64;
             }
         }
-        let (steps, buffers) = planner.assign_buffers();
-        Ok(Self { steps, buffers, output_shapes, macs })
+        let (steps, [buffers, float_buffers]) = planner.assign_buffers();
+        Ok(Self { steps, buffers, float_buffers, output_shapes, macs })
     }
 
     /// Bytes of all buffers.
     pub fn bytes(&self) -> usize {
-        self.buffers.iter().sum()
+        self.buffers.iter().sum::<usize>() + self.float_buffers.iter().sum::<usize>() * 4
     }
 }
 
@@ -287,12 +304,13 @@ impl Planner {
                 inputs[0] = self.channels_last(inputs[0])?;
                 inputs[0] = self.with_border(inputs[0], conv.geometry().border(), *x_zero)?;
             }
+            Op::FloatConv(conv) => inputs[0] = self.with_border(inputs[0], conv.border(), 0)?,
             Op::MaxPool(_) | Op::AveragePool(_) | Op::Resize(_) | Op::Export => inputs[0] = self.channels_last(inputs[0])?,
             Op::Concat { .. } | Op::Island(_) => {
                 let last = inputs.iter().any(|&i| self.values[i].order == Order::ChannelsLast);
                 if last {
                     for input in &mut inputs {
-                        if self.values[*input].floats.is_none() {
+                        if self.values[*input].outside.is_none() {
                             *input = self.channels_last(*input)?;
                         }
                     }
@@ -411,7 +429,7 @@ impl Planner {
     /// The value in ONNX's order, converted if it is not.
     fn in_row_major(&mut self, input: usize) -> Result<usize> {
         let value = &self.values[input];
-        if value.order == Order::RowMajor || value.floats.is_some() {
+        if value.order == Order::RowMajor || value.outside.is_some() {
             return Ok(input);
         }
         let axes: Vec<usize> = (0..value.shape.len()).collect();
@@ -421,7 +439,7 @@ impl Planner {
     }
 
     fn push(&mut self, shape: Vec<usize>, order: Order) -> Result<usize> {
-        self.values.push(Value { image: image(&shape)?, shape, order, border: None, floats: None });
+        self.values.push(Value { image: image(&shape)?, shape, order, border: None, outside: None, floats: false });
         Ok(self.values.len() - 1)
     }
 
@@ -438,7 +456,11 @@ impl Planner {
         let free = self.values[input].border.is_none_or(|z| z == zero) && !gathered;
         let target = match free {
             true => input,
-            false => self.push(self.values[input].shape.clone(), Order::ChannelsLast)?,
+            false => {
+                let copy = self.push(self.values[input].shape.clone(), Order::ChannelsLast)?;
+                self.values[copy].floats = self.values[input].floats;
+                copy
+            }
         };
         let value = &mut self.values[target];
         value.image = value.image.with_border(border)?;
@@ -462,50 +484,67 @@ impl Planner {
         operands.filter(|(v, _)| *v == value).any(|(_, image)| *image != self.values[value].image)
     }
 
-    /// Gives every value of bytes a buffer from the step that makes it to the last that
-    /// reads it. The smallest free buffer that is large enough is taken, else the
-    /// largest free one grows.
-    fn assign_buffers(self) -> (Vec<PlannedStep>, Vec<usize>) {
+    /// Gives every value a buffer from the step that makes it to the last that reads it:
+    /// one of bytes or one of floats.
+    fn assign_buffers(self) -> (Vec<PlannedStep>, [Vec<usize>; 2]) {
         let mut last_use = vec![0; self.values.len()];
         for (time, draft) in self.drafts.iter().enumerate() {
             draft.inputs.iter().for_each(|&(v, _)| last_use[v] = time);
             last_use[draft.output.0] = last_use[draft.output.0].max(time);
         }
-        let mut buffers: Vec<usize> = Vec::new();
-        let mut free: Vec<usize> = Vec::new();
-        let mut place: Vec<Option<Place>> = self.values.iter().map(|v| v.floats).collect();
+        let (mut bytes, mut floats) = (Buffers::default(), Buffers::default());
+        let mut place: Vec<Option<Place>> = self.values.iter().map(|v| v.outside).collect();
         let mut steps = Vec::with_capacity(self.drafts.len());
         for (time, draft) in self.drafts.into_iter().enumerate() {
             let (output, image) = draft.output;
+            let value = &self.values[output];
             if place[output].is_none() {
-                let bytes = self.values[output].image.bytes() + READ_AHEAD;
-                let fitting = free.iter().copied().filter(|&b| buffers[b] >= bytes).min_by_key(|&b| buffers[b]);
-                let buffer = fitting.or_else(|| free.iter().copied().max_by_key(|&b| buffers[b]));
-                let buffer = buffer.unwrap_or_else(|| {
-                    buffers.push(0);
-                    buffers.len() - 1
+                place[output] = Some(match value.floats {
+                    true => Place::FloatBuffer(floats.take(value.image.bytes())),
+                    false => Place::Buffer(bytes.take(value.image.bytes() + READ_AHEAD)),
                 });
-                free.retain(|&b| b != buffer);
-                buffers[buffer] = buffers[buffer].max(bytes);
-                place[output] = Some(Place::Buffer(buffer));
             }
             let operand = |v: usize, image: Image| Operand { place: place[v].unwrap_or(Place::Buffer(0)), image };
             let planned = PlannedStep {
                 action: draft.action,
                 inputs: draft.inputs.iter().map(|&(v, i)| operand(v, i)).collect(),
                 output: operand(output, image),
-                border: self.values[output].border.unwrap_or(0),
+                border: value.border.unwrap_or(0),
             };
             let mut done: Vec<usize> = draft.inputs.iter().map(|i| i.0).chain([output]).collect();
             done.sort_unstable();
             done.dedup();
             for v in done.into_iter().filter(|&v| last_use[v] == time) {
-                if let Some(Place::Buffer(buffer)) = place[v] {
-                    free.push(buffer);
+                match place[v] {
+                    Some(Place::Buffer(buffer)) => bytes.free.push(buffer),
+                    Some(Place::FloatBuffer(buffer)) => floats.free.push(buffer),
+                    _ => {}
                 }
             }
             steps.push(planned);
         }
-        (steps, buffers)
+        (steps, [bytes.sizes, floats.sizes])
+    }
+}
+
+/// Buffers of one kind, and which of them are free.
+#[derive(Default)]
+struct Buffers {
+    sizes: Vec<usize>,
+    free: Vec<usize>,
+}
+
+impl Buffers {
+    /// The smallest free buffer that is large enough, else the largest free one, which
+    /// grows, else a new one.
+    fn take(&mut self, size: usize) -> usize {
+        let fitting = self.free.iter().copied().filter(|&b| self.sizes[b] >= size).min_by_key(|&b| self.sizes[b]);
+        let buffer = fitting.or_else(|| self.free.iter().copied().max_by_key(|&b| self.sizes[b])).unwrap_or_else(|| {
+            self.sizes.push(0);
+            self.sizes.len() - 1
+        });
+        self.free.retain(|&b| b != buffer);
+        self.sizes[buffer] = self.sizes[buffer].max(size);
+        buffer
     }
 }

@@ -2,13 +2,14 @@
 
 use super::conv::{Conv, ConvOutput, ConvParams, Geometry};
 use super::execute::MOST_LEAVES;
-use super::island::{Island, LeafKind, Operation, Quantization, sigmoid};
+use super::float_conv::{FloatConv, Kind};
+use super::island::{Island, IslandOutput, LeafKind, Operation, Quantization, sigmoid};
 use super::kernels::{Isa, Prelu};
 use super::onnx::{Attributes, Constants, data_type};
 use super::pool::AveragePool;
 use super::region::{Op, ResizeTo};
 use crate::error::Result;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use tract_onnx::pb::NodeProto;
 
 /// A node that becomes a step.
@@ -66,10 +67,11 @@ impl ConvSpec {
         let [Operation::Leaf(0), Operation::Prelu(slope)] = island.operations.as_slice() else { return false };
         let channels = self.w_scale.len();
         let [LeafKind::Bytes(leaf)] = island.leaves.as_slice() else { return false };
+        let IslandOutput::Bytes(output) = island.output else { return false };
         let fits = (slope.len() == 1 || slope.len() == channels) && self.y == Some(*leaf) && self.prelu.is_none();
         if fits {
             let slope = (0..channels).map(|c| slope[c % slope.len()]).collect();
-            self.prelu = Some((slope, island.output));
+            self.prelu = Some((slope, output));
         }
         fits
     }
@@ -114,6 +116,58 @@ pub struct Context<'a> {
     pub producers: &'a HashMap<&'a str, &'a NodeProto>,
     /// Quantized values made so far.
     pub bytes: HashMap<&'a str, Sign>,
+    /// Float values that a float convolution of ours reads.
+    pub read_by_float_conv: HashSet<&'a str>,
+}
+
+impl Context<'_> {
+    /// Whether the model is quantized at all; the others are tract's alone.
+    pub fn is_quantized(&self) -> bool {
+        self.producers.values().any(|n| n.op_type == "QuantizeLinear")
+    }
+}
+
+/// The convolution of a float node if it is thin enough to be one of ours.
+pub fn float_convolution(node: &NodeProto, constants: &Constants<'_>) -> Option<FloatConv> {
+    let shape = constants.shape(node.input.get(1)?)?;
+    let weights = constants.floats(&node.input[1])?;
+    let bias = match node.input.get(2).filter(|b| !b.is_empty()) {
+        Some(bias) => constants.floats(bias)?,
+        None => vec![],
+    };
+    let &[first, second, h, w] = shape.as_slice() else { return None };
+    let taps = h.checked_mul(w)?;
+    let context = Context {
+        constants,
+        producers: &HashMap::new(),
+        bytes: HashMap::new(),
+        read_by_float_conv: HashSet::new(),
+    };
+    let mut geometry = Reader { node, context: &context }.geometry().ok()?;
+    if node.ints("kernel_shape").is_some() && geometry.kernel != [h, w] {
+        return None;
+    }
+    geometry.kernel = [h, w];
+    let group = usize::try_from(node.int("group", 1)).ok()?;
+    match node.op_type.as_str() {
+        "Conv" if group == 1 => FloatConv::new(Kind::Full, geometry, second, first, &bias, |o, i, t| {
+            weights[(o * second + i) * taps + t]
+        }),
+        "Conv" if group == first && second == 1 => {
+            FloatConv::new(Kind::Depthwise, geometry, first, first, &bias, |o, _, t| weights[o * taps + t])
+        }
+        "ConvTranspose" if group == 1 => {
+            let plain = node.attribute("output_padding").is_none() && node.attribute("output_shape").is_none();
+            let apart = geometry.stride == [h, w] && geometry.dilation == [1, 1] && geometry.border() == 0;
+            if !plain || !apart {
+                return None;
+            }
+            FloatConv::new(Kind::Upsample, geometry, first, second, &bias, |o, i, t| {
+                weights[(i * second + o) * taps + t]
+            })
+        }
+        _ => None,
+    }
 }
 
 /// Why a node is not recognized.
@@ -123,8 +177,22 @@ pub type Reason = String;
 /// do not compute.
 pub fn recognize(node: &NodeProto, context: &Context<'_>) -> std::result::Result<Option<Recognized>, Reason> {
     let reader = Reader { node, context };
+    if let [output] = node.output.as_slice()
+        && context.read_by_float_conv.contains(output.as_str())
+        && let Some(recognized) = reader.float_island(output)
+    {
+        return Ok(Some(recognized));
+    }
     let recognized = match node.op_type.as_str() {
         "QuantizeLinear" => reader.quantize(),
+        "Conv" | "ConvTranspose" if context.is_quantized() => {
+            return Ok(float_convolution(node, context.constants).map(|conv| Recognized {
+                inputs: vec![node.input[0].clone()],
+                output: node.output[0].clone(),
+                bytes: None,
+                spec: Spec::Op(Op::FloatConv(conv)),
+            }));
+        }
         "DequantizeLinear" if !reader.is_bytes(0) => return Ok(None),
         "DequantizeLinear" => {
             let q = reader.quantization(1, 2)?;
@@ -235,15 +303,27 @@ impl<'a> Reader<'a> {
             trace = Trace { context: self.context, inputs: vec![], leaves: vec![], operations: vec![] };
             trace.leaf(value, LeafKind::Floats);
         }
-        let island = Island { leaves: trace.leaves, operations: trace.operations, output, shifted: false };
+        let island = Island { leaves: trace.leaves, operations: trace.operations, output: IslandOutput::Bytes(output) };
         self.found(trace.inputs, Some(sign), Spec::Op(Op::Island(island)))
+    }
+
+    /// Float arithmetic whose result a float convolution reads.
+    fn float_island(&self, value: &str) -> Option<Recognized> {
+        let mut trace = Trace { context: self.context, inputs: vec![], leaves: vec![], operations: vec![] };
+        let followed = trace.follow(value, 16) && trace.inputs.len() <= MOST_LEAVES && trace.finish();
+        let itself = trace.inputs.iter().any(|i| i == value);
+        if !followed || itself {
+            return None;
+        }
+        let island = Island { leaves: trace.leaves, operations: trace.operations, output: IslandOutput::Floats };
+        self.found(trace.inputs, None, Spec::Op(Op::Island(island))).ok()
     }
 
     fn binary(&self, operation: Operation) -> Found<Recognized> {
         let (a, b, (output, sign)) = (self.quantization(1, 2)?, self.quantization(4, 5)?, self.quantization(6, 7)?);
         let leaves = vec![LeafKind::Bytes(a.0), LeafKind::Bytes(b.0)];
         let operations = vec![Operation::Leaf(0), Operation::Leaf(1), operation];
-        self.step(&[0, 3], Some(sign), Op::Island(Island { leaves, operations, output, shifted: true }))
+        self.step(&[0, 3], Some(sign), Op::Island(Island { leaves, operations, output: IslandOutput::ShiftedBytes(output) }))
     }
 
     fn table(&self, function: impl Fn(f32) -> f32) -> Found<Recognized> {

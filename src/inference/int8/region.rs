@@ -3,7 +3,8 @@
 //! [`super::plan::Plan`].
 
 use super::conv::{Conv, Geometry};
-use super::island::Island;
+use super::float_conv::FloatConv;
+use super::island::{Island, IslandOutput};
 use super::pool::AveragePool;
 use crate::error::Result;
 
@@ -16,6 +17,8 @@ pub enum Op {
     Dequantize(super::island::Quantization),
     /// QLinearConv, and with `dense` QGemm and QLinearMatMul: over the last axis.
     Conv { conv: Box<Conv>, dense: bool, floats: bool, x_zero: u8 },
+    /// Conv or ConvTranspose in float.
+    FloatConv(FloatConv),
     /// A function of one byte.
     Table(Box<[u8; 256]>),
     /// MaxPool.
@@ -36,6 +39,21 @@ pub enum Op {
     Export,
     /// Takes bytes from an earlier region, from the region's input.
     Import,
+    /// Writes floats to the region's output, in ONNX's order.
+    ExportFloats,
+    /// Takes floats in ONNX's order from the region's input.
+    ImportFloats,
+}
+
+impl Op {
+    /// Whether it makes floats that stay in the region.
+    pub fn makes_floats(&self) -> bool {
+        match self {
+            Self::FloatConv(_) | Self::ImportFloats => true,
+            Self::Island(island) => island.output == IslandOutput::Floats,
+            _ => false,
+        }
+    }
 }
 
 /// How a Resize states its result.
@@ -78,6 +96,7 @@ impl Region {
     pub fn bytes(&self) -> usize {
         let of = |step: &Step| match &step.op {
             Op::Conv { conv, .. } => conv.bytes(),
+            Op::FloatConv(conv) => conv.bytes(),
             Op::Table(_) => 256,
             _ => 0,
         };
