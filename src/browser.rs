@@ -285,8 +285,8 @@ pub fn encode_stills(layout: JsValue, pixels: &[u8], boxes: JsValue) -> Result<j
 /// A network on its own, for `npm run bench`.
 #[wasm_bindgen]
 pub struct BenchNetwork {
+    model: crate::inference::Model,
     network: crate::inference::Network,
-    input: ndarray::ArrayD<f32>,
 }
 
 /// Input of [`BenchNetwork::new`].
@@ -299,15 +299,34 @@ impl BenchNetwork {
     #[wasm_bindgen(constructor)]
     pub fn new(file: &[u8], shape: JsValue) -> Result<BenchNetwork, JsError> {
         let Shape(shape) = from_js(shape)?;
-        let network = crate::inference::Model::from_onnx(file).and_then(|m| m.network(&shape)).map_err(js_error)?;
-        Ok(Self { network, input: ndarray::ArrayD::zeros(shape) })
+        let model = crate::inference::Model::from_onnx(file).map_err(js_error)?;
+        Ok(Self { network: model.network(&shape).map_err(js_error)?, model })
     }
 
     /// Runs `input` (as many floats as the shape has) and returns all outputs, one after the other.
-    pub fn run(&mut self, input: &[f32]) -> Result<Vec<f32>, JsError> {
-        let target = self.input.as_slice_mut().filter(|t| t.len() == input.len());
-        target.ok_or_else(|| JsError::new("input does not fit the shape"))?.copy_from_slice(input);
-        let outputs = self.network.run(self.input.view()).map_err(js_error)?;
-        Ok(outputs.into_iter().flatten().collect())
+    pub fn run(&self, input: &[f32]) -> Result<Vec<f32>, JsError> {
+        let input = ndarray::ArrayViewD::from_shape(self.network.input_shape(), input)?;
+        let outputs = self.network.run(input).map_err(js_error)?;
+        let mut all = Vec::with_capacity(outputs.iter().map(|o| o.len()).sum());
+        outputs.iter().for_each(|o| all.extend(o.iter()));
+        Ok(all)
+    }
+
+    /// Bytes of packed INT8 weights.
+    #[wasm_bindgen(getter)]
+    pub fn packed_bytes(&self) -> usize {
+        self.model.packed_bytes()
+    }
+
+    /// Bytes that the INT8 regions keep for activations between runs.
+    #[wasm_bindgen(getter)]
+    pub fn activation_bytes(&self) -> usize {
+        self.network.activation_bytes()
+    }
+
+    /// Multiplications with additions that run in INT8.
+    #[wasm_bindgen(getter)]
+    pub fn int8_macs(&self) -> f64 {
+        self.network.int8_macs() as f64
     }
 }

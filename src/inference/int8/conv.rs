@@ -9,7 +9,7 @@
 
 use super::image::Image;
 use super::kernels::{
-    Activations, BLOCK, Depthwise, Gemm, Isa, Output, Panels, Prelu, Requantize, Sums, TILE_PIXELS, pack_depthwise,
+    Activations, BLOCK, Depthwise, DepthwiseWeights, Gemm, Isa, Output, Panels, Prelu, Requantize, Sums, TILE_PIXELS,
 };
 use crate::error::{Error, Result};
 
@@ -104,8 +104,7 @@ pub struct Conv {
 
 #[derive(Clone, Debug)]
 enum Weights {
-    /// Per block, for pairs of taps.
-    Depthwise(Vec<i16>),
+    Depthwise(DepthwiseWeights),
     Gemm {
         panels: Panels,
         /// Taps of a kernel row lie side by side in memory and are one row of the panels.
@@ -197,7 +196,7 @@ impl Conv {
                 p.in_channels, p.out_channels, p.groups
             ));
         }
-        if taps == 0 || taps >= MOST_ROWS || p.geometry.stride.contains(&0) || p.geometry.dilation.contains(&0) {
+        if taps == 0 || taps + 4 > MOST_ROWS || p.geometry.stride.contains(&0) || p.geometry.dilation.contains(&0) {
             return error(format!("kernel of {kernel_h} × {kernel_w} taps, stride {:?}", p.geometry.stride));
         }
         let per_output = in_group.saturating_mul(taps);
@@ -219,7 +218,8 @@ impl Conv {
         let weight = |output: usize, k: usize, tap: usize| p.weights[output * per_output + k * taps + tap];
         let merged = p.groups == 1 && p.geometry.dilation[1] == 1;
         let (weights, per_block_group) = if in_group == 1 && out_group == 1 {
-            (Weights::Depthwise(pack_depthwise(taps, p.out_channels, |c, tap| weight(c, 0, tap))), p.out_channels)
+            let weights = DepthwiseWeights::new(isa, taps, p.out_channels, |c, tap| weight(c, 0, tap));
+            (Weights::Depthwise(weights), p.out_channels)
         } else {
             let panels = if merged {
                 Panels::new(isa, 1, p.out_channels, kernel_h, kernel_w * in_group, |c, row, i| {
@@ -291,7 +291,7 @@ impl Conv {
     /// Bytes held.
     pub fn bytes(&self) -> usize {
         let weights = match &self.weights {
-            Weights::Depthwise(weights) => weights.capacity() * 2,
+            Weights::Depthwise(weights) => weights.bytes(),
             Weights::Gemm { panels, .. } => panels.bytes(),
         };
         let finish = match &self.finish {
@@ -408,12 +408,11 @@ impl Conv {
         for (i, row) in rows.iter_mut().enumerate().take(h * per_row) {
             *row = input.offset(0, i / per_row * dilation[0], i % per_row * dilation[1]) * size;
         }
-        let mut count = h * per_row;
-        if matches!(self.weights, Weights::Depthwise(_)) && !count.is_multiple_of(2) {
-            // The weights of the added tap are zero; any valid offset will do.
-            rows[count] = 0;
-            count += 1;
-        }
+        // The weights of added taps are zero; any valid offset, such as 0, will do.
+        let count = match &self.weights {
+            Weights::Depthwise(weights) => weights.taps(),
+            Weights::Gemm { .. } => h * per_row,
+        };
         &rows[..count]
     }
 

@@ -25,7 +25,7 @@ mod wasm_simd128;
 #[cfg(target_arch = "x86_64")]
 mod x86_avx2;
 
-pub use panels::Panels;
+pub use panels::{DepthwiseWeights, Panels};
 pub use requantize::{Prelu, Requantize};
 
 /// Output channels per tile and per weight panel.
@@ -127,17 +127,16 @@ pub struct Depthwise<'a> {
     pub activations: &'a [u8],
     /// Byte offset of each output pixel's first activation.
     pub pixels: &'a [usize],
-    /// Byte offset of each tap relative to its pixel; an even number of them.
+    /// Byte offset of each tap relative to its pixel, as many as
+    /// [`DepthwiseWeights::taps`] (any valid ones past the kernel's own).
     pub taps: &'a [usize],
-    /// From [`panels::pack_depthwise`], for as many taps.
-    pub weights: &'a [i16],
+    /// Weights of all channels.
+    pub weights: &'a DepthwiseWeights,
     /// What the sums start from, per block.
     pub bias: &'a [Sums],
     /// Channels.
     pub channels: usize,
 }
-
-pub use panels::pack_depthwise;
 
 /// Where results go: offset of each pixel's first channel, as many as pixels.
 pub enum Output<'a> {
@@ -268,6 +267,15 @@ impl Isa {
         }
     }
 
+    /// Whether depthwise weights are taken four taps at a time as bytes, or two as words.
+    fn depthwise_in_quads(self) -> bool {
+        match self {
+            #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
+            Isa::RelaxedExact => true,
+            _ => false,
+        }
+    }
+
     /// Which weights have to be split.
     pub fn weight_limit(self) -> WeightLimit {
         match self {
@@ -310,8 +318,9 @@ impl Isa {
         let blocks = depthwise.bias.len();
         let last = end(depthwise.pixels) + end(depthwise.taps) + blocks * BLOCK;
         assert!(last <= depthwise.activations.len(), "kernel would read past the activations");
-        assert!(depthwise.taps.len().is_multiple_of(2), "depthwise taps come in pairs");
-        assert!(depthwise.weights.len() == depthwise.taps.len() * blocks * BLOCK, "depthwise weights do not fit");
+        let weights = depthwise.weights;
+        assert!(weights.taps() == depthwise.taps.len() && weights.blocks() == blocks, "depthwise weights do not fit");
+        assert!(weights.in_quads() == self.depthwise_in_quads(), "depthwise weights of another kernel");
         assert!(depthwise.channels.div_ceil(BLOCK) == blocks, "channels do not fit the blocks");
         let (target, kind) = output.checked(depthwise.pixels.len(), depthwise.channels, blocks);
         match self {
@@ -319,9 +328,9 @@ impl Isa {
             #[cfg(target_arch = "wasm32")]
             Isa::Simd128 => dispatch!(kind, wasm_simd128::depthwise(depthwise, target)),
             #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
-            Isa::RelaxedExact | Isa::RelaxedPairs | Isa::RelaxedSigned => {
-                dispatch!(kind, wasm_simd128::depthwise(depthwise, target))
-            }
+            Isa::RelaxedExact => dispatch!(kind, wasm_relaxed::depthwise(depthwise, target)),
+            #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
+            Isa::RelaxedPairs | Isa::RelaxedSigned => dispatch!(kind, wasm_simd128::depthwise(depthwise, target)),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => dispatch!(kind, x86_avx2::depthwise(depthwise, target)),
         }

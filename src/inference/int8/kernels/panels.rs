@@ -160,19 +160,78 @@ fn split(limit: WeightLimit, weights: &mut [i8]) -> Option<[i8; 16]> {
     rest.iter().any(|&w| w != 0).then_some(rest)
 }
 
-/// Lays depthwise weights out: for each eight channels, for each pair of taps, eight
-/// channels × the pair. An odd last tap is paired with a zero; the caller repeats any
-/// valid tap offset for it.
-pub fn pack_depthwise(taps: usize, channels: usize, weight: impl Fn(usize, usize) -> i8) -> Vec<i16> {
-    let mut packed = Vec::with_capacity(taps.next_multiple_of(2) * channels.next_multiple_of(BLOCK));
-    for first in (0..channels).step_by(BLOCK) {
-        for pair in (0..taps).step_by(2) {
-            for channel in first..first + BLOCK {
-                packed.extend((pair..pair + 2).map(|tap| {
-                    if channel < channels && tap < taps { i16::from(weight(channel, tap)) } else { 0 }
-                }));
-            }
+/// Depthwise weights: for each eight channels, for each group of taps, eight channels ×
+/// the group. Taps past the kernel's own have weights of zero.
+#[derive(Clone, Debug)]
+pub struct DepthwiseWeights {
+    taps: usize,
+    blocks: usize,
+    layout: Layout,
+}
+
+#[derive(Clone, Debug)]
+enum Layout {
+    Pairs(Vec<i16>),
+    Quads(Vec<i8>),
+}
+
+impl DepthwiseWeights {
+    /// Packs `weight(channel, tap)` for an instruction set.
+    pub fn new(isa: Isa, taps: usize, channels: usize, weight: impl Fn(usize, usize) -> i8) -> Self {
+        let group = if isa.depthwise_in_quads() { 4 } else { 2 };
+        let (padded, blocks) = (taps.next_multiple_of(group), channels.div_ceil(BLOCK));
+        let weight = &weight;
+        let packed = (0..blocks * BLOCK).step_by(BLOCK).flat_map(|first| {
+            (0..padded).step_by(group).flat_map(move |start| {
+                (first..first + BLOCK).flat_map(move |channel| {
+                    let known = move |tap| channel < channels && tap < taps;
+                    (start..start + group).map(move |tap| if known(tap) { weight(channel, tap) } else { 0 })
+                })
+            })
+        });
+        let layout = match isa.depthwise_in_quads() {
+            true => Layout::Quads(packed.collect()),
+            false => Layout::Pairs(packed.map(i16::from).collect()),
+        };
+        Self { taps: padded, blocks, layout }
+    }
+
+    /// Taps with those that fill up the last group.
+    pub fn taps(&self) -> usize {
+        self.taps
+    }
+
+    /// Blocks of eight channels.
+    pub fn blocks(&self) -> usize {
+        self.blocks
+    }
+
+    /// Whether the taps are in fours.
+    pub fn in_quads(&self) -> bool {
+        matches!(self.layout, Layout::Quads(_))
+    }
+
+    /// A block's weights, two taps at a time; empty where they are in fours.
+    pub fn pairs(&self, block: usize) -> &[i16] {
+        match &self.layout {
+            Layout::Pairs(weights) => &weights[block * self.taps * BLOCK..][..self.taps * BLOCK],
+            Layout::Quads(_) => &[],
         }
     }
-    packed
+
+    /// A block's weights, four taps at a time; empty where they are in twos.
+    pub fn quads(&self, block: usize) -> &[i8] {
+        match &self.layout {
+            Layout::Quads(weights) => &weights[block * self.taps * BLOCK..][..self.taps * BLOCK],
+            Layout::Pairs(_) => &[],
+        }
+    }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        match &self.layout {
+            Layout::Pairs(weights) => weights.capacity() * 2,
+            Layout::Quads(weights) => weights.capacity(),
+        }
+    }
 }

@@ -17,7 +17,7 @@
 
 use super::panels::Correction;
 use super::wasm_simd128::{Store, tiles};
-use super::{BLOCK, Gemm, Isa, Output, Panels, Sums, Target};
+use super::{BLOCK, Depthwise, DepthwiseWeights, Gemm, Isa, Output, Panels, Sums, Target};
 use core::arch::wasm32::*;
 
 const PIXELS: usize = 4;
@@ -102,40 +102,105 @@ fn dot<const PAIRS: bool>(weights: v128, activations: v128, acc: v128, ones: v12
     }
 }
 
+/// For [`Isa::RelaxedExact`]: four taps at a time.
+///
+/// # Safety
+/// `Isa::depthwise` has checked that all reads and writes lie within the slices.
+#[target_feature(enable = "relaxed-simd")]
+pub unsafe fn depthwise<const FINISH: u8>(d: &Depthwise<'_>, target: Target<'_>) {
+    // SAFETY: as above.
+    unsafe {
+        for (block, bias) in d.bias.iter().enumerate() {
+            let weights = d.weights.quads(block).as_ptr();
+            let store = Store::<FINISH>::new(&target, block, block * BLOCK, d.channels);
+            let bias = [v128_load(bias.as_ptr().cast()), v128_load(bias.as_ptr().add(4).cast())];
+            for (pixel, &output) in d.pixels.iter().zip(target.offsets) {
+                let base = d.activations.as_ptr().add(pixel + block * BLOCK);
+                let mut w = weights;
+                let mut acc = bias;
+                for quad in d.taps.as_chunks::<4>().0 {
+                    let [a, b, c, e] = quad.map(|tap| v128_load64_zero(base.add(tap).cast()));
+                    let ab = i8x16_shuffle::<0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23>(a, b);
+                    let ce = i8x16_shuffle::<0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23>(c, e);
+                    let low = i16x8_shuffle::<0, 8, 1, 9, 2, 10, 3, 11>(ab, ce);
+                    let high = i16x8_shuffle::<4, 12, 5, 13, 6, 14, 7, 15>(ab, ce);
+                    acc[0] = i32x4_relaxed_dot_i8x16_i7x16_add(v128_load(w.cast()), low, acc[0]);
+                    acc[1] = i32x4_relaxed_dot_i8x16_i7x16_add(v128_load(w.add(16).cast()), high, acc[1]);
+                    w = w.add(32);
+                }
+                store.store(acc, output);
+            }
+        }
+    }
+}
+
 /// The schemes that are exact on this machine, the slowest first.
 pub fn schemes() -> Vec<Isa> {
     [Isa::RelaxedSigned, Isa::RelaxedPairs, Isa::RelaxedExact].into_iter().filter(|&isa| is_exact(isa)).collect()
 }
 
-/// Runs the kernel on weights and activations that tell the behaviours apart, against
+/// Runs the kernels on weights and activations that tell the behaviours apart, against
 /// the reference: all signs and magnitudes, pairs beyond 16 bits in both directions.
 fn is_exact(isa: Isa) -> bool {
     const WEIGHTS: [i8; 8] = [127, 127, -128, -128, 1, -1, 64, -127];
     const VALUES: [u8; 7] = [255, 255, 128, 0, 127, 129, 1];
-    const DEPTH: usize = 56;
-    let weight = |channel: usize, _: usize, k: usize| WEIGHTS[(k / 2 + channel * (1 + k % 2)) % WEIGHTS.len()];
-    let bytes: Vec<u8> = (0..PIXELS * DEPTH).map(|i| VALUES[(i / 2 + i / DEPTH) % VALUES.len()]).collect();
-    let sums = |isa: Isa| {
-        let layout = isa.activations();
-        let flipped: Vec<u8> = bytes.iter().map(|b| (i32::from(*b) + layout.offset()) as u8).collect();
-        let pixels: [usize; PIXELS] = core::array::from_fn(|p| p * DEPTH);
-        let outputs: [usize; PIXELS] = core::array::from_fn(|p| p * BLOCK);
-        let bias: Sums = core::array::from_fn(|c| {
-            -layout.offset() * (0..DEPTH).map(|k| i32::from(weight(c, 0, k))).sum::<i32>()
-        });
-        let panels = Panels::new(isa, 1, BLOCK, 1, DEPTH, weight);
-        let mut y = vec![0; PIXELS * BLOCK];
+    let weight = |channel: usize, k: usize| WEIGHTS[(k / 2 + channel * (1 + k % 2)) % WEIGHTS.len()];
+    agrees(isa, weight, |i| VALUES[(i / 2 + i / DEPTH) % VALUES.len()])
+}
+
+const DEPTH: usize = 56;
+
+/// Whether both kernels give the reference's sums for `weight(channel, input)` and
+/// `value(position)`.
+fn agrees(isa: Isa, weight: impl Fn(usize, usize) -> i8 + Copy, value: impl Fn(usize) -> u8) -> bool {
+    let bytes: Vec<u8> = (0..PIXELS * DEPTH).map(value).collect();
+    let offsets: [usize; PIXELS] = core::array::from_fn(|p| p * BLOCK);
+    let gemm = |isa: Isa| {
+        let offset = isa.activations().offset();
+        let activations: Vec<u8> = bytes.iter().map(|b| (i32::from(*b) + offset) as u8).collect();
+        let sum = |c: usize| (0..DEPTH).map(|k| i32::from(weight(c, k))).sum::<i32>();
+        let bias: Sums = core::array::from_fn(|c| -offset * sum(c));
         let gemm = Gemm {
-            activations: core::hint::black_box(&flipped),
-            pixels: &pixels,
+            activations: core::hint::black_box(&activations),
+            pixels: &core::array::from_fn::<_, PIXELS, _>(|p| p * DEPTH),
             rows: &[0],
-            panels: &panels,
+            panels: &Panels::new(isa, 1, BLOCK, 1, DEPTH, |c, _, k| weight(c, k)),
             blocks: 0..1,
             channels: BLOCK,
             bias: &[bias],
         };
-        isa.gemm(&gemm, Output::Sums { y: &mut y, offsets: &outputs });
+        let mut y = [0; PIXELS * BLOCK];
+        isa.gemm(&gemm, Output::Sums { y: &mut y, offsets: &offsets });
         y
     };
-    sums(isa) == sums(Isa::Scalar)
+    let depthwise = |isa: Isa| {
+        let depthwise = Depthwise {
+            activations: core::hint::black_box(&bytes),
+            pixels: &core::array::from_fn::<_, PIXELS, _>(|p| p * BLOCK),
+            taps: &core::array::from_fn::<_, 20, _>(|tap| tap * BLOCK),
+            weights: &DepthwiseWeights::new(isa, 20, BLOCK, weight),
+            bias: &[[0; BLOCK]],
+            channels: BLOCK,
+        };
+        let mut y = [0; PIXELS * BLOCK];
+        isa.depthwise(&depthwise, Output::Sums { y: &mut y, offsets: &offsets });
+        y
+    };
+    gemm(isa) == gemm(Isa::Scalar) && depthwise(isa) == depthwise(Isa::Scalar)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a machine cannot multiply at eight bits it can at seven: every scheme's code is
+    /// run on every machine.
+    #[wasm_bindgen_test::wasm_bindgen_test]
+    fn all_schemes_agree_within_seven_bits() {
+        for isa in [Isa::RelaxedPairs, Isa::RelaxedExact] {
+            assert!(agrees(isa, |c, k| ((c * 31 + k * 17) % 127) as i8 - 63, |i| (i * 7919 % 256) as u8), "{}", isa.name());
+        }
+        let small = |i: usize| (i * 7919 % 128) as u8;
+        assert!(agrees(Isa::RelaxedExact, |c, k| ((c * 31 + k * 17) % 127) as i8 - 63, small));
+    }
 }

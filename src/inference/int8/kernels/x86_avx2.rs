@@ -79,7 +79,7 @@ pub unsafe fn depthwise<const FINISH: u8>(d: &Depthwise<'_>, target: Target<'_>)
     // SAFETY: as above.
     unsafe {
         for (block, bias) in d.bias.iter().enumerate() {
-            let weights = d.weights.as_ptr().add(block * BLOCK * d.taps.len());
+            let weights = d.weights.pairs(block).as_ptr();
             let store = Store::<FINISH>::new(&target, block, block * BLOCK, d.channels);
             let bias = _mm256_loadu_si256(bias.as_ptr().cast());
             for (pixel, &output) in d.pixels.iter().zip(target.offsets) {
