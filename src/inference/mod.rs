@@ -62,15 +62,15 @@ impl Model {
         // The files declare a symbolic batch; what counts is the shape asked for.
         let mut onnx = tract_onnx::onnx().with_ignore_output_shapes(true).with_ignore_value_info(true);
         tract_op::register(&mut onnx);
-        let plan = onnx
-            .model_for_proto_model(&self.proto)
-            .and_then(|mut m| {
-                tract_op::insert(&mut m, &self.regions)?;
-                m.with_input_fact(0, f32::fact(input_shape).into())
-            })
-            .and_then(|m| m.into_optimized())
-            .and_then(|m| m.into_runnable())
-            .map_err(inference)?;
+        let plan = caught(|| {
+            onnx.model_for_proto_model(&self.proto)
+                .and_then(|mut m| {
+                    tract_op::insert(&mut m, &self.regions)?;
+                    m.with_input_fact(0, f32::fact(input_shape).into())
+                })
+                .and_then(|m| m.into_optimized())
+                .and_then(|m| m.into_runnable())
+        })?;
         Ok(Network { plan, input_shape: input_shape.to_vec() })
     }
 
@@ -82,6 +82,19 @@ impl Model {
     /// Bytes of packed INT8 weights.
     pub fn packed_bytes(&self) -> usize {
         self.regions.iter().map(|r| r.bytes()).sum()
+    }
+}
+
+/// Calls tract. It panics over some float nodes that make no sense (a Transpose with too few
+/// axes); where panics unwind, that is an error like any other.
+fn caught<T>(call: impl FnOnce() -> TractResult<T>) -> Result<T> {
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)) {
+        Ok(result) => result.map_err(inference),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+            Err(Error::Model(format!("a node that tract cannot make sense of ({text})")))
+        }
     }
 }
 
@@ -115,7 +128,8 @@ impl Network {
             Some(values) => Tensor::from_shape(&self.input_shape, values),
             None => Tensor::from_shape(&self.input_shape, &input.iter().copied().collect::<Vec<_>>()),
         };
-        let outputs = self.plan.run(tvec!(tensor.map_err(inference)?.into_tvalue())).map_err(inference)?;
+        let tensor = tensor.map_err(inference)?;
+        let outputs = caught(|| self.plan.run(tvec!(tensor.into_tvalue())))?;
         outputs
             .iter()
             .map(|t| {

@@ -30,11 +30,8 @@ pub struct Compiled {
     pub in_float: Vec<String>,
 }
 
-/// A node and what we make of it.
-enum Kind {
-    Ours(Recognized),
-    Float,
-}
+/// What we make of a node; `None` for one that stays float.
+type Kind = Option<Recognized>;
 
 /// Compiles a graph for an instruction set; without one everything runs in float.
 pub fn compile(isa: Option<Isa>, mut graph: GraphProto) -> Result<Compiled> {
@@ -67,7 +64,7 @@ pub fn compile(isa: Option<Isa>, mut graph: GraphProto) -> Result<Compiled> {
     let mut kinds = kinds.map_err(|_| Error::Model("quantized nodes that cannot be run in float".into()))?;
     let needed = needed(&graph, &kinds);
     for (index, kind) in kinds.iter().enumerate() {
-        if let Kind::Ours(Recognized { bytes: Some(_), output, .. }) = kind
+        if let Some(Recognized { bytes: Some(_), output, .. }) = kind
             && graph.output.iter().any(|o| o.name == *output)
         {
             return Err(node_error(&graph.node[index], "the model's output is quantized; only floats are supported"));
@@ -101,20 +98,20 @@ fn classify(graph: &GraphProto) -> Result<std::result::Result<Vec<Kind>, Rejecte
     for (index, node) in graph.node.iter().enumerate() {
         let constant = node.input.iter().all(|i| i.is_empty() || constants.contains(i));
         if constant && node.op_type == "DequantizeLinear" || node.op_type == "Constant" {
-            kinds.push(Kind::Float);
+            kinds.push(None);
             continue;
         }
         match recognize(node, &context) {
-            Ok(None) => kinds.push(Kind::Float),
+            Ok(None) => kinds.push(None),
             Ok(Some(recognized)) => {
                 if let (Some(sign), [output]) = (recognized.bytes, node.output.as_slice()) {
                     context.bytes.insert(output, sign);
                 }
-                kinds.push(Kind::Ours(recognized));
+                kinds.push(Some(recognized));
             }
             Err(reason) => {
                 rejected.push((index, reason));
-                kinds.push(Kind::Float);
+                kinds.push(None);
                 // So that what follows is judged by itself.
                 for output in &node.output {
                     context.bytes.insert(output, Sign::Unsigned);
@@ -203,8 +200,8 @@ fn needed(graph: &GraphProto, kinds: &[Kind]) -> HashMap<String, usize> {
     for (node, kind) in graph.node.iter().zip(kinds).rev() {
         if node.output.iter().any(|o| uses.contains_key(o)) {
             let inputs = match kind {
-                Kind::Ours(recognized) => &recognized.inputs,
-                Kind::Float => &node.input,
+                Some(recognized) => &recognized.inputs,
+                None => &node.input,
             };
             for input in inputs {
                 *uses.entry(input.clone()).or_default() += 1;
@@ -220,12 +217,12 @@ fn fuse(kinds: &mut [Kind], needed: &HashMap<String, usize>) {
         .iter()
         .enumerate()
         .filter_map(|(i, kind)| match kind {
-            Kind::Ours(Recognized { output, spec: Spec::Conv(_), .. }) => Some((output.clone(), i)),
+            Some(Recognized { output, spec: Spec::Conv(_), .. }) => Some((output.clone(), i)),
             _ => None,
         })
         .collect();
     for index in 0..kinds.len() {
-        let Kind::Ours(Recognized { inputs, output, bytes, spec: Spec::Op(Op::Island(island)) }) = &kinds[index] else {
+        let Some(Recognized { inputs, output, bytes, spec: Spec::Op(Op::Island(island)) }) = &kinds[index] else {
             continue;
         };
         let alone = |name: &String| needed.get(name) == Some(&1) && needed.contains_key(output);
@@ -233,13 +230,13 @@ fn fuse(kinds: &mut [Kind], needed: &HashMap<String, usize>) {
             continue;
         };
         let (output, bytes, island) = (output.clone(), *bytes, island.clone());
-        if let Kind::Ours(Recognized { inputs, spec: Spec::Conv(spec), .. }) = &mut kinds[conv]
+        if let Some(Recognized { inputs, spec: Spec::Conv(spec), .. }) = &mut kinds[conv]
             && spec.fuse(&island)
         {
             // In the later place, so that the order stays topological.
             let fused = Recognized { inputs: inputs.clone(), output, bytes, spec: Spec::Conv(spec.clone()) };
-            kinds[index] = Kind::Ours(fused);
-            kinds[conv] = Kind::Float;
+            kinds[index] = Some(fused);
+            kinds[conv] = None;
         }
     }
 }
@@ -248,20 +245,15 @@ fn fuse(kinds: &mut [Kind], needed: &HashMap<String, usize>) {
 ///
 /// A region may hold any nodes between which no float node lies. Counting the changes
 /// from ours to float on the way to a node gives exactly that.
-fn split(
-    isa: Isa,
-    graph: &mut GraphProto,
-    kinds: Vec<Kind>,
-    needed: &HashMap<String, usize>,
-) -> Result<Vec<Region>> {
+fn split(isa: Isa, graph: &mut GraphProto, kinds: Vec<Kind>, needed: &HashMap<String, usize>) -> Result<Vec<Region>> {
     let mut levels: HashMap<String, (usize, bool)> = HashMap::new();
     let mut builders: Vec<Builder> = Vec::new();
     let mut remaining = Vec::new();
     let mut removed: HashSet<String> = HashSet::new();
     for (node, kind) in std::mem::take(&mut graph.node).into_iter().zip(kinds) {
         let recognized = match kind {
-            Kind::Ours(recognized) if needed.contains_key(&recognized.output) => recognized,
-            Kind::Float if node.output.iter().any(|o| needed.contains_key(o)) && !fused_away(&node) => {
+            Some(recognized) if needed.contains_key(&recognized.output) => recognized,
+            None if node.output.iter().any(|o| needed.contains_key(o)) && !fused_away(&node) => {
                 let before = |i: &String| levels.get(i).map(|&(level, ours)| level + usize::from(ours));
                 let level = node.input.iter().filter_map(before).max().unwrap_or(0);
                 node.output.iter().for_each(|o| _ = levels.insert(o.clone(), (level, false)));

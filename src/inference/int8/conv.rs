@@ -174,6 +174,9 @@ const CHUNK: usize = 64;
 /// Kernel rows (or taps) whose offsets fit on the stack.
 const MOST_ROWS: usize = 256;
 
+/// Share of split weights above which a kernel that takes them whole is faster.
+const MOST_SPLIT: f32 = 0.1;
+
 /// Products whose sum fits 32 bits: 255 · 128 each.
 const MOST_TERMS: usize = 65_000;
 
@@ -221,14 +224,21 @@ impl Conv {
             let weights = DepthwiseWeights::new(isa, taps, p.out_channels, |c, tap| weight(c, 0, tap));
             (Weights::Depthwise(weights), p.out_channels)
         } else {
-            let panels = if merged {
-                Panels::new(isa, 1, p.out_channels, kernel_h, kernel_w * in_group, |c, row, i| {
+            let pack = |isa: Isa| match merged {
+                true => Panels::new(isa, 1, p.out_channels, kernel_h, kernel_w * in_group, |c, row, i| {
                     weight(c, i % in_group, row * kernel_w + i / in_group)
-                })
-            } else {
-                Panels::new(isa, p.groups, out_group, taps, in_group, |c, tap, k| weight(c, k, tap))
+                }),
+                false => Panels::new(isa, p.groups, out_group, taps, in_group, |c, tap, k| weight(c, k, tap)),
             };
+            let mut panels = pack(isa);
+            if panels.split_share() > MOST_SPLIT && isa.without_splitting() != isa {
+                panels = pack(isa.without_splitting());
+            }
             (Weights::Gemm { panels, merged }, out_group)
+        };
+        let isa = match &weights {
+            Weights::Depthwise(_) => isa,
+            Weights::Gemm { panels, .. } => panels.isa(),
         };
         let of = |c: usize| &p.weights[c * per_output..(c + 1) * per_output];
         let offset = match weights {
@@ -427,7 +437,7 @@ impl Conv {
                     bias: &self.bias,
                     channels: self.out_channels,
                 };
-                self.isa.depthwise(&depthwise, results.from_channel(0, work.outputs));
+                self.isa.depthwise(&depthwise, results.starting_at(0, work.outputs));
             }
             Weights::Gemm { panels, .. } => {
                 let (in_group, out_group) = (self.in_channels / self.groups, self.out_channels / self.groups);
@@ -443,7 +453,7 @@ impl Conv {
                         channels: out_group,
                         bias: &self.bias,
                     };
-                    self.isa.gemm(&gemm, results.from_channel(group * out_group, work.outputs));
+                    self.isa.gemm(&gemm, results.starting_at(group * out_group, work.outputs));
                 }
             }
         }
@@ -468,7 +478,7 @@ enum Results<'a> {
 }
 
 impl Results<'_> {
-    fn from_channel<'a>(&'a mut self, first: usize, offsets: &'a [usize]) -> Output<'a> {
+    fn starting_at<'a>(&'a mut self, first: usize, offsets: &'a [usize]) -> Output<'a> {
         match self {
             Self::Bytes(y, requantize) => Output::Bytes { y: &mut y[first..], offsets, requantize },
             Self::Sums(y) => Output::Sums { y: &mut y[first..], offsets },

@@ -86,9 +86,10 @@ pub fn run(
                     let from = &planned.inputs[0];
                     let Place::Buffer(buffer) = from.place else { return Err(misplaced()) };
                     let x = &arena.buffers[buffer];
-                    from.image.rows().zip(y.chunks_exact_mut(from.image.width * from.image.channels)).for_each(
-                        |(row, y)| y.copy_from_slice(&x[row]),
-                    );
+                    from.image
+                        .rows()
+                        .zip(y.chunks_exact_mut(from.image.width * from.image.channels))
+                        .for_each(|(row, y)| y.copy_from_slice(&x[row]));
                 }
                 None => return Err(misplaced()),
             },

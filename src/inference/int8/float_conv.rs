@@ -147,7 +147,8 @@ impl FloatConv {
     fn rows(&self, from: &Image, to: &Image, mut f: impl FnMut([usize; PIXELS], [usize; PIXELS])) {
         let Geometry { stride, pad_before, .. } = self.geometry;
         for (picture, line) in (0..to.batch).flat_map(|n| (0..to.height).map(move |y| (n, y))) {
-            let start = from.offset(picture, line * stride[0] + from.border - pad_before[0], from.border - pad_before[1]);
+            let start =
+                from.offset(picture, line * stride[0] + from.border - pad_before[0], from.border - pad_before[1]);
             let first = to.offset(picture, line + to.border, to.border);
             for column in (0..to.width).step_by(PIXELS) {
                 let at = |p: usize| (column + p).min(to.width - 1);

@@ -22,7 +22,7 @@ pub struct Image {
 }
 
 /// Most bytes that one activation may take: what a model file cannot make us allocate.
-const MOST_BYTES: usize = 1 << 30;
+const MOST_BYTES: usize = 1 << 28;
 
 impl Image {
     /// Without a border; an error for sizes that no machine should be asked for.

@@ -1,7 +1,7 @@
 //! Nodes over quantized values that the INT8 steps do not cover, rewritten as
 //! DequantizeLinear → the same in float → QuantizeLinear, for tract to run.
 
-use super::onnx::{Attributes, Constants, data_type, node_error};
+use super::onnx::{Attributes, Constants, data_type, label, node_error};
 use super::recognize::Sign;
 use crate::error::Result;
 use tract_onnx::pb::{AttributeProto, NodeProto, TensorProto, attribute_proto::AttributeType};
@@ -45,12 +45,12 @@ pub fn rewrite(node: &NodeProto, constants: &Constants<'_>, signs: &[Option<Sign
             let inputs = vec![writer.dequantize(triple(0), None), writer.dequantize(triple(3), None)];
             writer.float(&node.op_type["QLinear".len()..], inputs, Some([input(6), input(7)]));
         }
-        "QLinearSigmoid" | "QLinearLeakyRelu" | "QLinearSoftmax" | "QLinearGlobalAveragePool"
+        "QLinearSigmoid"
+        | "QLinearLeakyRelu"
+        | "QLinearSoftmax"
+        | "QLinearGlobalAveragePool"
         | "QLinearAveragePool" => {
-            let float = match &node.op_type["QLinear".len()..] {
-                "LeakyRelu" => "LeakyRelu",
-                other => other,
-            };
+            let float = &node.op_type["QLinear".len()..];
             let inputs = vec![writer.dequantize(triple(0), None)];
             writer.float(float, inputs, Some([input(3), input(4)]));
         }
@@ -103,6 +103,8 @@ impl Writer<'_> {
         });
         self.out.nodes.push(NodeProto {
             op_type: "DequantizeLinear".into(),
+            // tract's errors name this one.
+            name: format!("{}, input {}", label(self.node), self.out.nodes.len()),
             input,
             output: vec![output.clone()],
             attribute: axis.into_iter().collect(),
@@ -130,6 +132,7 @@ impl Writer<'_> {
             }
             self.out.nodes.push(NodeProto {
                 op_type: "QuantizeLinear".into(),
+                name: format!("{}, output", label(self.node)),
                 input,
                 output: vec![output],
                 ..NodeProto::default()

@@ -291,7 +291,10 @@ mod tests {
     #[test]
     fn quantizing_rounds_half_to_even_and_saturates() {
         let q = Quantization { scale: 0.5, zero: 10 };
-        assert_eq!([-100.0, -5.0, 0.25, 0.75, 1.25, 1000.0, f32::NAN].map(|v| q.quantize(v)), [0, 0, 10, 12, 12, 255, 0]);
+        assert_eq!(
+            [-100.0, -5.0, 0.25, 0.75, 1.25, 1000.0, f32::NAN].map(|v| q.quantize(v)),
+            [0, 0, 10, 12, 12, 255, 0]
+        );
     }
 
     #[test]

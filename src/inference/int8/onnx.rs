@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, TensorProto, attribute_proto::AttributeType};
 
 /// ONNX TensorProto.DataType, as far as it is read here.
+#[expect(missing_docs, reason = "ONNX's own names")]
 pub mod data_type {
     pub const FLOAT: i32 = 1;
     pub const UINT8: i32 = 2;
@@ -153,7 +154,27 @@ pub fn check(graph: &GraphProto) -> Result<()> {
     }
     for node in &graph.node {
         if let Some(missing) = node.input.iter().find(|i| !i.is_empty() && !known.contains(i.as_str())) {
-            return Err(node_error(node, format!("its input {missing:?} is neither an initializer nor made before it")));
+            return Err(node_error(
+                node,
+                format!("its input {missing:?} is neither an initializer nor made before it"),
+            ));
+        }
+        // Least and most that make sense: padding is memory.
+        let windows = [("strides", 1, 4096), ("dilations", 1, 4096), ("kernel_shape", 1, 4096), ("pads", 0, 256)];
+        for (name, least, most) in windows {
+            if node.ints(name).is_some_and(|v| v.iter().any(|i| !(least..=most).contains(i))) {
+                return Err(node_error(node, format!("{name} = {:?}", node.ints(name).unwrap_or_default())));
+            }
+        }
+        if let Some(axes) = node.ints("perm") {
+            let mut sorted = axes.to_vec();
+            sorted.sort_unstable();
+            if !sorted.iter().copied().eq(0..axes.len() as i64) {
+                return Err(node_error(node, format!("perm = {axes:?} is no order of axes")));
+            }
+        }
+        if node.int("group", 1) < 1 {
+            return Err(node_error(node, "group below 1"));
         }
         for attribute in &node.attribute {
             if attribute.g.is_some() || !attribute.graphs.is_empty() {

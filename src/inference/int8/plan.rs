@@ -83,6 +83,8 @@ fn error(step: &Step, what: impl std::fmt::Display) -> Error {
 pub fn shapes(region: &Region, inputs: &[Vec<usize>]) -> Result<Vec<Vec<usize>>> {
     let mut shapes = vec![vec![]; region.values.len()];
     for (&value, shape) in region.inputs.iter().zip(inputs) {
+        // Refuses what is too large, so that no product below overflows.
+        image(shape)?;
         shapes[value] = shape.clone();
     }
     for step in &region.steps {
@@ -91,6 +93,7 @@ pub fn shapes(region: &Region, inputs: &[Vec<usize>]) -> Result<Vec<Vec<usize>>>
         if shape.contains(&0) {
             return Err(error(step, format!("an empty result, {shape:?}")));
         }
+        image(&shape).map_err(|e| error(step, e))?;
         shapes[step.output] = shape;
     }
     Ok(shapes)
@@ -305,7 +308,9 @@ impl Planner {
                 inputs[0] = self.with_border(inputs[0], conv.geometry().border(), *x_zero)?;
             }
             Op::FloatConv(conv) => inputs[0] = self.with_border(inputs[0], conv.border(), 0)?,
-            Op::MaxPool(_) | Op::AveragePool(_) | Op::Resize(_) | Op::Export => inputs[0] = self.channels_last(inputs[0])?,
+            Op::MaxPool(_) | Op::AveragePool(_) | Op::Resize(_) | Op::Export => {
+                inputs[0] = self.channels_last(inputs[0])?
+            }
             Op::Concat { .. } | Op::Island(_) => {
                 let last = inputs.iter().any(|&i| self.values[i].order == Order::ChannelsLast);
                 if last {
@@ -344,9 +349,9 @@ impl Planner {
             }
             _ => {
                 // What does not depend on the order takes a row as it is.
-                let row = |v: &Value| Ok::<_, Error>(Image::new(1, 1, 1, v.shape.iter().product())?);
-                let as_row = self.values[step.output].order == Order::RowMajor
-                    && self.values[step.output].shape.len() == 4;
+                let row = |v: &Value| Image::new(1, 1, 1, v.shape.iter().product());
+                let as_row =
+                    self.values[step.output].order == Order::RowMajor && self.values[step.output].shape.len() == 4;
                 let mut operand = |v: usize| -> Result<(usize, Image)> {
                     let value = &self.values[v];
                     Ok((v, if as_row { row(value)? } else { value.image }))
@@ -539,10 +544,11 @@ impl Buffers {
     /// grows, else a new one.
     fn take(&mut self, size: usize) -> usize {
         let fitting = self.free.iter().copied().filter(|&b| self.sizes[b] >= size).min_by_key(|&b| self.sizes[b]);
-        let buffer = fitting.or_else(|| self.free.iter().copied().max_by_key(|&b| self.sizes[b])).unwrap_or_else(|| {
-            self.sizes.push(0);
-            self.sizes.len() - 1
-        });
+        let buffer =
+            fitting.or_else(|| self.free.iter().copied().max_by_key(|&b| self.sizes[b])).unwrap_or_else(|| {
+                self.sizes.push(0);
+                self.sizes.len() - 1
+            });
         self.free.retain(|&b| b != buffer);
         self.sizes[buffer] = self.sizes[buffer].max(size);
         buffer

@@ -84,14 +84,7 @@ pub fn enlarge(factor: [usize; 2], x: &[u8], from: &Image, y: &mut [u8], to: &Im
 
 /// Copies the pixels of `x` into channels `first..` of `y`, through a table if the
 /// quantizations differ.
-pub fn into_channels(
-    x: &[u8],
-    from: &Image,
-    y: &mut [u8],
-    to: &Image,
-    first: usize,
-    table: Option<&[u8; 256]>,
-) {
+pub fn into_channels(x: &[u8], from: &Image, y: &mut [u8], to: &Image, first: usize, table: Option<&[u8; 256]>) {
     for (x_row, y_row) in from.rows().zip(to.rows()) {
         let pixels = y[y_row].chunks_exact_mut(to.channels).zip(x[x_row].chunks_exact(from.channels));
         for (y, x) in pixels {

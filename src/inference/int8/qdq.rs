@@ -15,7 +15,8 @@ pub fn to_qoperator(graph: &mut GraphProto) {
         rewritten
     };
     // The QuantizeLinear's place is after everything that the new node reads.
-    let mut replaced: HashMap<usize, NodeProto> = rewritten.into_iter().map(|(_, (place, node))| (place, node)).collect();
+    let mut replaced: HashMap<usize, NodeProto> =
+        rewritten.into_iter().map(|(_, (place, node))| (place, node)).collect();
     for (index, node) in graph.node.iter_mut().enumerate() {
         if let Some(new) = replaced.remove(&index) {
             *node = new;
@@ -101,9 +102,9 @@ impl<'a> View<'a> {
                 let bias = bias.map(|b| self.producers.get(b.as_str()).map(|n| n.input[0].clone()));
                 input.push(match bias {
                     None => String::new(),
-                    Some(bias) => bias.filter(|b| {
-                        self.constants.get(b).is_some_and(|t| t.data_type == data_type::INT32)
-                    })?,
+                    Some(bias) => {
+                        bias.filter(|b| self.constants.get(b).is_some_and(|t| t.data_type == data_type::INT32))?
+                    }
                 });
                 ("QGemm", "com.microsoft", [input, output].concat())
             }

@@ -137,12 +137,8 @@ pub fn float_convolution(node: &NodeProto, constants: &Constants<'_>) -> Option<
     };
     let &[first, second, h, w] = shape.as_slice() else { return None };
     let taps = h.checked_mul(w)?;
-    let context = Context {
-        constants,
-        producers: &HashMap::new(),
-        bytes: HashMap::new(),
-        read_by_float_conv: HashSet::new(),
-    };
+    let context =
+        Context { constants, producers: &HashMap::new(), bytes: HashMap::new(), read_by_float_conv: HashSet::new() };
     let mut geometry = Reader { node, context: &context }.geometry().ok()?;
     if node.ints("kernel_shape").is_some() && geometry.kernel != [h, w] {
         return None;
@@ -150,9 +146,9 @@ pub fn float_convolution(node: &NodeProto, constants: &Constants<'_>) -> Option<
     geometry.kernel = [h, w];
     let group = usize::try_from(node.int("group", 1)).ok()?;
     match node.op_type.as_str() {
-        "Conv" if group == 1 => FloatConv::new(Kind::Full, geometry, second, first, &bias, |o, i, t| {
-            weights[(o * second + i) * taps + t]
-        }),
+        "Conv" if group == 1 => {
+            FloatConv::new(Kind::Full, geometry, second, first, &bias, |o, i, t| weights[(o * second + i) * taps + t])
+        }
         "Conv" if group == first && second == 1 => {
             FloatConv::new(Kind::Depthwise, geometry, first, first, &bias, |o, _, t| weights[o * taps + t])
         }
@@ -323,7 +319,11 @@ impl<'a> Reader<'a> {
         let (a, b, (output, sign)) = (self.quantization(1, 2)?, self.quantization(4, 5)?, self.quantization(6, 7)?);
         let leaves = vec![LeafKind::Bytes(a.0), LeafKind::Bytes(b.0)];
         let operations = vec![Operation::Leaf(0), Operation::Leaf(1), operation];
-        self.step(&[0, 3], Some(sign), Op::Island(Island { leaves, operations, output: IslandOutput::ShiftedBytes(output) }))
+        self.step(
+            &[0, 3],
+            Some(sign),
+            Op::Island(Island { leaves, operations, output: IslandOutput::ShiftedBytes(output) }),
+        )
     }
 
     fn table(&self, function: impl Fn(f32) -> f32) -> Found<Recognized> {
@@ -464,7 +464,10 @@ impl<'a> Reader<'a> {
         let mut weights = self.weights(3, 5)?;
         if !transposed {
             let from = weights;
-            weights = (0..outputs).flat_map(|o| (0..inputs).map(move |i| (o, i))).map(|(o, i)| from[i * outputs + o]).collect();
+            weights = (0..outputs)
+                .flat_map(|o| (0..inputs).map(move |i| (o, i)))
+                .map(|(o, i)| from[i * outputs + o])
+                .collect();
         }
         let (y_scale, y_zero) = if gemm { (7, 8) } else { (6, 7) };
         let y = self.input(y_scale).map(|_| self.quantization(y_scale, y_zero)).transpose()?;
@@ -595,7 +598,8 @@ impl Trace<'_> {
                 let (gamma, beta, mean, variance) = (values(1)?, values(2)?, values(3)?, values(4)?);
                 let same = [&beta, &mean, &variance].iter().all(|v| v.len() == gamma.len());
                 let epsilon = node.float("epsilon", 1e-5);
-                let factor: Vec<f32> = gamma.iter().zip(&variance).map(|(g, v)| g * (1.0 / (v + epsilon).sqrt())).collect();
+                let factor: Vec<f32> =
+                    gamma.iter().zip(&variance).map(|(g, v)| g * (1.0 / (v + epsilon).sqrt())).collect();
                 let term = beta.iter().zip(&mean).zip(&factor).map(|((b, m), f)| b - m * f).collect();
                 same.then_some(Operation::Affine(factor, term))?
             }

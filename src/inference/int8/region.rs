@@ -15,8 +15,17 @@ pub enum Op {
     Island(Island),
     /// DequantizeLinear of a whole tensor: bytes to the region's float outputs.
     Dequantize(super::island::Quantization),
-    /// QLinearConv, and with `dense` QGemm and QLinearMatMul: over the last axis.
-    Conv { conv: Box<Conv>, dense: bool, floats: bool, x_zero: u8 },
+    /// QLinearConv, QGemm and QLinearMatMul.
+    Conv {
+        /// Packed.
+        conv: Box<Conv>,
+        /// Over the last axis instead of pictures.
+        dense: bool,
+        /// Writes floats.
+        floats: bool,
+        /// Zero point of the input.
+        x_zero: u8,
+    },
     /// Conv or ConvTranspose in float.
     FloatConv(FloatConv),
     /// A function of one byte.
@@ -27,8 +36,13 @@ pub enum Op {
     AveragePool(AveragePool),
     /// Nearest Resize by whole factors.
     Resize(ResizeTo),
-    /// Concatenation; a table for each input whose quantization differs.
-    Concat { axis: i64, tables: Vec<Option<Box<[u8; 256]>>> },
+    /// Concatenation.
+    Concat {
+        /// Negative ones count from the last.
+        axis: i64,
+        /// For each input whose quantization differs from the output's.
+        tables: Vec<Option<Box<[u8; 256]>>>,
+    },
     /// Transpose.
     Transpose(Vec<usize>),
     /// Reshape as ONNX writes it: 0 keeps a dimension, −1 is what is left.

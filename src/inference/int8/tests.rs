@@ -45,7 +45,13 @@ impl Graph {
     fn constant(&mut self, data_type: i32, dims: &[usize], raw_data: Vec<u8>) -> String {
         let name = format!("c{}", self.proto.initializer.len());
         let dims = dims.iter().map(|&d| d as i64).collect();
-        self.proto.initializer.push(TensorProto { name: name.clone(), data_type, dims, raw_data, ..Default::default() });
+        self.proto.initializer.push(TensorProto {
+            name: name.clone(),
+            data_type,
+            dims,
+            raw_data,
+            ..Default::default()
+        });
         name
     }
 
@@ -92,12 +98,19 @@ impl Graph {
     }
 
     /// A QLinearConv with random weights.
-    pub fn conv(&mut self, x: &Quantized, weights: [usize; 4], groups: i64, attributes: &[(&str, Attribute)]) -> Quantized {
+    pub fn conv(
+        &mut self,
+        x: &Quantized,
+        weights: [usize; 4],
+        groups: i64,
+        attributes: &[(&str, Attribute)],
+    ) -> Quantized {
         let count = weights.iter().product();
         let bytes: Vec<u8> = (0..count).map(|_| self.random.byte()).collect();
         let w = self.constant(data_type::INT8, &weights, bytes);
         let scales: Vec<f32> = (0..weights[0]).map(|_| 0.002 + self.random.below(100) as f32 / 50_000.0).collect();
-        let (ws, wz) = (self.floats(&[weights[0]], &scales), self.constant(data_type::INT8, &[weights[0]], vec![0; weights[0]]));
+        let (ws, wz) =
+            (self.floats(&[weights[0]], &scales), self.constant(data_type::INT8, &[weights[0]], vec![0; weights[0]]));
         let bias = self.bias(weights[0]);
         let [ys, yz] = self.quantization(0.05, false);
         let mut attributes = attributes.to_vec();
@@ -111,7 +124,8 @@ impl Graph {
         let mut graph = self.proto.clone();
         graph.output = outputs.iter().map(|o| ValueInfoProto { name: (*o).into(), ..Default::default() }).collect();
         let opset = OperatorSetIdProto { version: 13, ..Default::default() };
-        ModelProto { ir_version: 8, graph: Some(graph), opset_import: vec![opset], ..Default::default() }.encode_to_vec()
+        ModelProto { ir_version: 8, graph: Some(graph), opset_import: vec![opset], ..Default::default() }
+            .encode_to_vec()
     }
 
     /// Whether all kernels give what float gives, up to the rounding of single values.
@@ -138,7 +152,10 @@ impl Graph {
             assert!(
                 different * 50 <= ours.len(),
                 "{what} with {}: {different} of {} differ: {:?} {:?}",
-                isa.name(), ours.len(), ours.iter().take(8).collect::<Vec<_>>(), expected.iter().take(8).collect::<Vec<_>>()
+                isa.name(),
+                ours.len(),
+                ours.iter().take(8).collect::<Vec<_>>(),
+                expected.iter().take(8).collect::<Vec<_>>()
             );
             // And none by more than two of the coarsest steps in these graphs.
             let most = ours.iter().zip(&expected).fold(0.0f32, |m, (a, b)| m.max((a - b).abs()));

@@ -104,7 +104,8 @@ impl Expansion for RegionNode {
             Ok(model.outlet_fact(i)?.shape.as_concrete().context("a region needs concrete shapes")?.to_vec())
         };
         let shapes = inputs.iter().map(shape).collect::<TractResult<Vec<_>>>()?;
-        let planned = PlannedRegion { plan: Plan::new(&self.0, &shapes)?, region: self.0.clone(), arenas: Mutex::default() };
+        let planned =
+            PlannedRegion { plan: Plan::new(&self.0, &shapes)?, region: self.0.clone(), arenas: Mutex::default() };
         model.wire_node(prefix, RegionOp(Arc::new(planned)), inputs)
     }
 }

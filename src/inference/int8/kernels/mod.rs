@@ -140,10 +140,22 @@ pub struct Depthwise<'a> {
 
 /// Where results go: offset of each pixel's first channel, as many as pixels.
 pub enum Output<'a> {
-    /// Requantized bytes. `requantize` has as many blocks as the bias.
-    Bytes { y: &'a mut [u8], offsets: &'a [usize], requantize: &'a Requantize },
+    /// Requantized bytes.
+    Bytes {
+        /// Where they are written.
+        y: &'a mut [u8],
+        /// Of each pixel.
+        offsets: &'a [usize],
+        /// For as many blocks as the bias has.
+        requantize: &'a Requantize,
+    },
     /// The sums as they are.
-    Sums { y: &'a mut [i32], offsets: &'a [usize] },
+    Sums {
+        /// Where they are written.
+        y: &'a mut [i32],
+        /// Of each pixel.
+        offsets: &'a [usize],
+    },
 }
 
 /// What is done with the sums, as a constant of the kernels' inner functions.
@@ -245,6 +257,15 @@ impl Isa {
             Isa::RelaxedSigned => "relaxed-simd, signed",
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => "avx2",
+        }
+    }
+
+    /// The instruction set to use instead where many weights would have to be split.
+    pub fn without_splitting(self) -> Isa {
+        match self {
+            #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
+            Isa::RelaxedPairs => Isa::Simd128,
+            _ => self,
         }
     }
 

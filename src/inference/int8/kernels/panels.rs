@@ -127,6 +127,11 @@ impl Panels {
         [&self.corrections[start..middle], &self.corrections[middle..stop]]
     }
 
+    /// Corrections per group of inputs and half a block: what splitting costs.
+    pub fn split_share(&self) -> f32 {
+        self.corrections.len() as f32 / (self.ends.len() * self.rows * self.groups_per_row).max(1) as f32
+    }
+
     /// Bytes held.
     pub fn bytes(&self) -> usize {
         self.weights.capacity()

@@ -198,7 +198,11 @@ mod tests {
     #[wasm_bindgen_test::wasm_bindgen_test]
     fn all_schemes_agree_within_seven_bits() {
         for isa in [Isa::RelaxedPairs, Isa::RelaxedExact] {
-            assert!(agrees(isa, |c, k| ((c * 31 + k * 17) % 127) as i8 - 63, |i| (i * 7919 % 256) as u8), "{}", isa.name());
+            assert!(
+                agrees(isa, |c, k| ((c * 31 + k * 17) % 127) as i8 - 63, |i| (i * 7919 % 256) as u8),
+                "{}",
+                isa.name()
+            );
         }
         let small = |i: usize| (i * 7919 % 128) as u8;
         assert!(agrees(Isa::RelaxedExact, |c, k| ((c * 31 + k * 17) % 127) as i8 - 63, small));

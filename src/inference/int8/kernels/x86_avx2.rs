@@ -23,7 +23,9 @@ pub unsafe fn gemm<const FINISH: u8>(gemm: &Gemm<'_>, target: Target<'_>) {
             let corrections = gemm.panels.corrections(block);
             let bias = _mm256_loadu_si256(gemm.bias[block].as_ptr().cast());
             let store = Store::<FINISH>::new(&target, block, index * BLOCK, gemm.channels);
-            for (pixels, outputs) in gemm.pixels.as_chunks::<PIXELS>().0.iter().zip(target.offsets.as_chunks::<PIXELS>().0) {
+            for (pixels, outputs) in
+                gemm.pixels.as_chunks::<PIXELS>().0.iter().zip(target.offsets.as_chunks::<PIXELS>().0)
+            {
                 let mut w = panel;
                 let mut acc = [bias; PIXELS];
                 for &row in gemm.rows {
