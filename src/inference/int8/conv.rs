@@ -174,8 +174,9 @@ const CHUNK: usize = 64;
 /// Kernel rows (or taps) whose offsets fit on the stack.
 const MOST_ROWS: usize = 256;
 
-/// Share of split weights above which a kernel that takes them whole is faster.
-const MOST_SPLIT: f32 = 0.1;
+/// Share of split weights above which a kernel that takes them whole is used: it is
+/// faster, and the second halves take memory.
+const MOST_SPLIT: f32 = 0.06;
 
 /// Products whose sum fits 32 bits: 255 · 128 each.
 const MOST_TERMS: usize = 65_000;

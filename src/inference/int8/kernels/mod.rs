@@ -56,6 +56,9 @@ pub enum Isa {
     /// activations are stored less 128.
     #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
     RelaxedSigned,
+    /// x86-64 AVX2: `vpmaddwd` on widened activations.
+    #[cfg(target_arch = "x86_64")]
+    Avx2Words,
     /// x86-64 AVX2: `vpmaddubsw`, whose pairs of products saturate at 16 bits.
     #[cfg(target_arch = "x86_64")]
     Avx2,
@@ -238,7 +241,7 @@ impl Isa {
         all.extend(wasm_relaxed::schemes());
         #[cfg(target_arch = "x86_64")]
         if std::arch::is_x86_feature_detected!("avx2") {
-            all.push(Isa::Avx2);
+            all.extend([Isa::Avx2Words, Isa::Avx2]);
         }
         all
     }
@@ -256,6 +259,8 @@ impl Isa {
             #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
             Isa::RelaxedSigned => "relaxed-simd, signed",
             #[cfg(target_arch = "x86_64")]
+            Isa::Avx2Words => "avx2, words",
+            #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => "avx2",
         }
     }
@@ -265,6 +270,8 @@ impl Isa {
         match self {
             #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
             Isa::RelaxedPairs => Isa::Simd128,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => Isa::Avx2Words,
             _ => self,
         }
     }
@@ -274,6 +281,8 @@ impl Isa {
         match self {
             #[cfg(target_arch = "wasm32")]
             Isa::Simd128 => Activations::Words,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2Words => Activations::Words,
             #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
             Isa::RelaxedSigned => Activations::SignedBytes,
             _ => Activations::Bytes,
@@ -329,6 +338,8 @@ impl Isa {
             #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
             Isa::RelaxedExact | Isa::RelaxedSigned => dispatch!(kind, false, wasm_relaxed::gemm(gemm, target)),
             #[cfg(target_arch = "x86_64")]
+            Isa::Avx2Words => dispatch!(kind, x86_avx2::gemm_words(gemm, target)),
+            #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => dispatch!(kind, x86_avx2::gemm(gemm, target)),
         }
     }
@@ -353,7 +364,7 @@ impl Isa {
             #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
             Isa::RelaxedPairs | Isa::RelaxedSigned => dispatch!(kind, wasm_simd128::depthwise(depthwise, target)),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => dispatch!(kind, x86_avx2::depthwise(depthwise, target)),
+            Isa::Avx2 | Isa::Avx2Words => dispatch!(kind, x86_avx2::depthwise(depthwise, target)),
         }
     }
 }

@@ -28,16 +28,27 @@ pub struct Panels {
 /// The second halves of some weights: four output channels × four inputs.
 #[derive(Clone, Debug)]
 pub struct Correction {
-    /// Kernel row.
-    pub row: u32,
-    /// First input within the row.
-    pub input: u32,
+    /// Kernel row and first input within it, in one number: these lists are long.
+    place: u32,
     /// Output channel by output channel.
     pub weights: [i8; 16],
 }
 
+impl Correction {
+    fn new(row: usize, input: usize, weights: [i8; 16]) -> Self {
+        Self { place: (row as u32) << 24 | input as u32, weights }
+    }
+
+    /// Byte offset of its activations from their pixel.
+    #[inline(always)]
+    pub fn offset(&self, rows: &[usize]) -> usize {
+        rows[(self.place >> 24) as usize] + (self.place & 0xff_ffff) as usize
+    }
+}
+
 impl Panels {
-    /// Packs `groups × channels` output channels, each of `rows × depth` weights.
+    /// Packs `groups × channels` output channels, each of `rows × depth` weights, at most
+    /// 256 rows of 2²⁴.
     /// `weight(channel, row, input)` gives one; channels of all groups are counted through.
     pub fn new(
         isa: Isa,
@@ -73,7 +84,7 @@ impl Panels {
                     if isa.weight_limit() != WeightLimit::None {
                         for (found, half) in found.iter_mut().zip(panels.weights[start..].chunks_exact_mut(16)) {
                             if let Some(weights) = split(isa.weight_limit(), half) {
-                                found.push(Correction { row: row as u32, input: input as u32, weights });
+                                found.push(Correction::new(row, input, weights));
                             }
                         }
                     }

@@ -11,7 +11,11 @@ use super::{BLOCK, Sums};
 /// [`Requantize::new`] checks against the largest sum that the weights allow.
 #[derive(Clone, Debug)]
 pub struct Requantize {
-    blocks: Vec<BlockScales>,
+    /// Sum to output, per block.
+    scale: Vec<Factors>,
+    /// Rounded output to PReLU's output where there is one, per block: for positive
+    /// values and for negative ones.
+    prelu: Vec<[Factors; 2]>,
     /// Zero point of the sums' quantization.
     zero: i32,
     /// Lowest and highest rounded value that it holds, `−zero` and `255 − zero`.
@@ -21,16 +25,7 @@ pub struct Requantize {
 }
 
 /// Factors of eight channels.
-#[derive(Clone, Debug, Default)]
-#[repr(C)]
-pub struct BlockScales {
-    /// Sum to output.
-    pub scale: [f32; BLOCK],
-    /// Rounded output to PReLU's output, for positive values …
-    pub positive: [f32; BLOCK],
-    /// … and for negative ones.
-    pub negative: [f32; BLOCK],
-}
+pub type Factors = [f32; BLOCK];
 
 /// DequantizeLinear (`scale`) → PReLU → QuantizeLinear (`z_scale`, `z_zero`).
 pub struct Prelu<'a> {
@@ -52,7 +47,8 @@ const MOST: f32 = 4_194_304.0;
 
 impl Requantize {
     /// For outputs that are not bytes.
-    pub const NONE: &'static Self = &Self { blocks: Vec::new(), zero: 0, range: [0.0; 2], prelu_zero: None };
+    pub const NONE: &'static Self =
+        &Self { scale: Vec::new(), prelu: Vec::new(), zero: 0, range: [0.0; 2], prelu_zero: None };
 
     /// `scale` per channel, channels in blocks of `per_group` that do not share a block;
     /// `largest(channel)` is the largest magnitude of its sum. `None` when the numbers do
@@ -64,26 +60,32 @@ impl Requantize {
         prelu: Option<&Prelu<'_>>,
         largest: impl Fn(usize) -> f64,
     ) -> Option<Self> {
-        let mut blocks = Vec::with_capacity(scale.len() / per_group * per_group.div_ceil(BLOCK));
+        let count = scale.len() / per_group * per_group.div_ceil(BLOCK);
+        let mut scales = Vec::with_capacity(count);
+        let mut prelus = Vec::with_capacity(if prelu.is_some() { count } else { 0 });
         for group in (0..scale.len()).step_by(per_group) {
             for first in (group..group + per_group).step_by(BLOCK) {
-                let mut block = BlockScales::default();
+                let (mut factors, mut signs) = ([0.0; BLOCK], [[0.0; BLOCK]; 2]);
                 for (lane, channel) in (first..(first + BLOCK).min(group + per_group)).enumerate() {
                     if largest(channel) * f64::from(scale[channel].abs()) >= f64::from(MOST) {
                         return None;
                     }
-                    block.scale[lane] = scale[channel];
+                    factors[lane] = scale[channel];
                     if let Some(p) = prelu {
-                        block.positive[lane] = factor(1.0, p, 1..=255 - i32::from(zero))?;
-                        block.negative[lane] = factor(p.slope[channel], p, -i32::from(zero)..=-1)?;
+                        signs[0][lane] = factor(1.0, p, 1..=255 - i32::from(zero))?;
+                        signs[1][lane] = factor(p.slope[channel], p, -i32::from(zero)..=-1)?;
                     }
                 }
-                blocks.push(block);
+                scales.push(factors);
+                if prelu.is_some() {
+                    prelus.push(signs);
+                }
             }
         }
         let zero = i32::from(zero);
         Some(Self {
-            blocks,
+            scale: scales,
+            prelu: prelus,
             zero,
             range: [-zero as f32, (255 - zero) as f32],
             prelu_zero: prelu.map(|p| i32::from(p.z_zero)),
@@ -92,12 +94,13 @@ impl Requantize {
 
     /// Blocks of eight channels.
     pub fn blocks(&self) -> usize {
-        self.blocks.len()
+        self.scale.len()
     }
 
-    /// Factors of a block.
-    pub fn block(&self, block: usize) -> &BlockScales {
-        &self.blocks[block]
+    /// Factors of a block: sum to output, and to PReLU's output (zero where there is none).
+    pub fn factors(&self, block: usize) -> (Factors, [Factors; 2]) {
+        let of = |i: usize| self.prelu.get(block).map_or([0.0; BLOCK], |p| p[i]);
+        (self.scale.get(block).copied().unwrap_or([0.0; BLOCK]), [of(0), of(1)])
     }
 
     /// Whether a PReLU follows.
@@ -118,17 +121,17 @@ impl Requantize {
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        self.blocks.capacity() * size_of::<BlockScales>()
+        self.scale.capacity() * size_of::<Factors>() + self.prelu.capacity() * size_of::<[Factors; 2]>()
     }
 
     /// The reference: one block of one pixel.
     pub fn apply(&self, block: usize, sums: &Sums) -> [u8; BLOCK] {
-        let factors = &self.blocks[block];
+        let (scale, [positive, negative]) = self.factors(block);
         std::array::from_fn(|c| {
-            let mut v = sums[c] as f32 * factors.scale[c];
+            let mut v = sums[c] as f32 * scale[c];
             if self.has_prelu() {
                 let y = (v.clamp(self.range[0], self.range[1]) + MAGIC) - MAGIC;
-                v = y.max(0.0) * factors.positive[c] + y.min(0.0) * factors.negative[c];
+                v = y.max(0.0) * positive[c] + y.min(0.0) * negative[c];
             }
             ((v + MAGIC).to_bits() as i32).wrapping_sub(self.rounding_bias()).clamp(0, 255) as u8
         })

@@ -78,7 +78,7 @@ unsafe fn correct<const PAIRS: bool, const HALF: usize>(
     ones: v128,
 ) {
     for c in corrections {
-        let offset = gemm.rows[c.row as usize] + c.input as usize;
+        let offset = c.offset(gemm.rows);
         // SAFETY: see above.
         unsafe {
             let w = v128_load(c.weights.as_ptr().cast());

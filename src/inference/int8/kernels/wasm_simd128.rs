@@ -97,17 +97,16 @@ impl<const FINISH: u8> Store<FINISH> {
     /// For the channels from `first` on, of `channels` in all.
     pub fn new(target: &Target<'_>, block: usize, first: usize, channels: usize) -> Self {
         let r = target.requantize;
-        let none = Default::default();
-        let factors = if FINISH == finish::SUMS { &none } else { r.block(block) };
+        let (scale, [positive, negative]) = r.factors(block);
         // SAFETY: eight floats are read as two vectors of four.
         let load = |v: &[f32; BLOCK]| unsafe { [v128_load(v.as_ptr().cast()), v128_load(v.as_ptr().add(4).cast())] };
         Self {
             bytes: target.bytes.wrapping_add(first),
             sums: target.sums.wrapping_add(first),
             channels: BLOCK.min(channels - first),
-            scale: load(&factors.scale),
-            positive: load(&factors.positive),
-            negative: load(&factors.negative),
+            scale: load(&scale),
+            positive: load(&positive),
+            negative: load(&negative),
             range: r.range().map(|v| f32x4_splat(v)),
             rounding_bias: i32x4_splat(r.rounding_bias()),
         }

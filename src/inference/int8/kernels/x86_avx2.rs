@@ -50,6 +50,43 @@ pub unsafe fn gemm<const FINISH: u8>(gemm: &Gemm<'_>, target: Target<'_>) {
     }
 }
 
+/// The same with `vpmaddwd` on widened activations, which is exact for all weights.
+///
+/// # Safety
+/// As for [`gemm`].
+#[target_feature(enable = "avx2")]
+pub unsafe fn gemm_words<const FINISH: u8>(gemm: &Gemm<'_>, target: Target<'_>) {
+    // SAFETY: as for `gemm`.
+    unsafe {
+        let base = gemm.activations.as_ptr();
+        let groups = gemm.panels.groups_per_row();
+        for (index, block) in gemm.blocks.clone().enumerate() {
+            let panel = gemm.panels.panel(block).as_ptr();
+            let bias = _mm256_loadu_si256(gemm.bias[block].as_ptr().cast());
+            let store = Store::<FINISH>::new(&target, block, index * BLOCK, gemm.channels);
+            let tiles = gemm.pixels.as_chunks::<PIXELS>().0.iter().zip(target.offsets.as_chunks::<PIXELS>().0);
+            for (pixels, outputs) in tiles {
+                let mut w = panel;
+                let mut acc = [bias; PIXELS];
+                for &row in gemm.rows {
+                    let a: [*const u8; PIXELS] = core::array::from_fn(|p| base.add(pixels[p] + row));
+                    for group in 0..groups {
+                        let weights = _mm256_cvtepi8_epi16(_mm_loadu_si128(w.cast()));
+                        w = w.add(16);
+                        for p in 0..PIXELS {
+                            let x = _mm256_set1_epi32(a[p].add(group * 4).cast::<i32>().read_unaligned());
+                            acc[p] = _mm256_add_epi32(acc[p], _mm256_madd_epi16(weights, x));
+                        }
+                    }
+                }
+                for p in 0..PIXELS {
+                    store.store(acc[p], outputs[p]);
+                }
+            }
+        }
+    }
+}
+
 /// The sums of the second halves of split weights, for four of the eight channels.
 ///
 /// # Safety
@@ -59,7 +96,7 @@ pub unsafe fn gemm<const FINISH: u8>(gemm: &Gemm<'_>, target: Target<'_>) {
 unsafe fn correct(corrections: &[Correction], gemm: &Gemm<'_>, pixels: &[usize; PIXELS]) -> [__m128i; PIXELS] {
     let mut acc = [_mm_setzero_si128(); PIXELS];
     for c in corrections {
-        let offset = gemm.rows[c.row as usize] + c.input as usize;
+        let offset = c.offset(gemm.rows);
         // SAFETY: see above.
         unsafe {
             let w = _mm_loadu_si128(c.weights.as_ptr().cast());
@@ -118,8 +155,7 @@ impl<const FINISH: u8> Store<FINISH> {
     #[target_feature(enable = "avx2")]
     pub fn new(target: &Target<'_>, block: usize, first: usize, channels: usize) -> Self {
         let r = target.requantize;
-        let none = Default::default();
-        let factors = if FINISH == finish::SUMS { &none } else { r.block(block) };
+        let (scale, [positive, negative]) = r.factors(block);
         // SAFETY: eight floats are read as one vector.
         let load = |v: &[f32; BLOCK]| unsafe { _mm256_loadu_ps(v.as_ptr()) };
         let [low, high] = r.range();
@@ -127,9 +163,9 @@ impl<const FINISH: u8> Store<FINISH> {
             bytes: target.bytes.wrapping_add(first),
             sums: target.sums.wrapping_add(first),
             channels: BLOCK.min(channels - first),
-            scale: load(&factors.scale),
-            positive: load(&factors.positive),
-            negative: load(&factors.negative),
+            scale: load(&scale),
+            positive: load(&positive),
+            negative: load(&negative),
             range: [_mm256_set1_ps(low), _mm256_set1_ps(high)],
             rounding_bias: _mm256_set1_epi32(r.rounding_bias()),
         }
