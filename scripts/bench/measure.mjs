@@ -34,6 +34,7 @@ function row(network, { times_ms = {}, errors, ...compared }) {
     name: network.name,
     shape: network.shape,
     ...Object.fromEntries(ms),
+    ...compared.bytes,
     cosine_to_onnxruntime: compared.cosine_to_onnxruntime ?? null,
     fp32_cosine_to_onnxruntime: compared.fp32_cosine_to_onnxruntime ?? null,
     simd128_identical_to_relaxed: compared.identical ?? null,

@@ -42,3 +42,6 @@ export const BARS = {
   relaxed: { int8_each: 2.5, fp32_mean: 3, fp32_each: 2.2 },
   simd128: { int8_each: 1.3, fp32_mean: 1.7 },
 };
+
+/** At most so much of what the model in FP32 takes under tract: in all, and for weights. */
+export const MEMORY_BARS = { memory: 1 / 3, weights: 0.27 };

@@ -1,5 +1,5 @@
 // Ratios, geometric means, bars and the table.
-import { BARS } from './networks.mjs';
+import { BARS, MEMORY_BARS } from './networks.mjs';
 
 const BUILDS = ['relaxed', 'simd128'];
 const REFERENCES = ['int8', 'fp32'];
@@ -13,6 +13,15 @@ export function speedups(model) {
     }),
   );
   return Object.fromEntries(pairs);
+}
+
+/** What our INT8 takes, as a share of FP32 under tract. */
+export function shares(model) {
+  const share = (what) => {
+    const [int8, fp32] = [model[`int8_${what}_bytes`], model[`fp32_${what}_bytes`]];
+    return int8 && fp32 ? int8 / fp32 : null;
+  };
+  return { memory_share: share('memory'), weights_share: share('weights') };
 }
 
 /** The geometric mean, or null when a value is missing. */
@@ -43,10 +52,15 @@ export function bars(models, means) {
     const names = bar > 0.999 ? "the pack's networks" : 'synthetic networks';
     return reached(`cosine to ONNX Runtime, ${names}`, values.includes(null) ? null : Math.min(...values), bar);
   });
+  const memory = Object.entries(MEMORY_BARS).map(([what, bar]) => {
+    const values = models.map((model) => model[`${what}_share`]);
+    const most = values.includes(null) ? null : Math.max(...values);
+    return { text: `${what} of INT8 as a share of FP32, each at most`, reached: most, bar, holds: most !== null && most <= bar };
+  });
   const same = models.map((model) => model.simd128_identical_to_relaxed);
   const identical = same.includes(false) ? false : same.includes(null) ? null : true;
   const text = 'simd128 and relaxed identical to the bit';
-  return [...speeds, ...cosines, { text, reached: identical, bar: true, holds: identical === true }];
+  return [...speeds, ...cosines, ...memory, { text, reached: identical, bar: true, holds: identical === true }];
 }
 
 const number = (value, digits) => (value === null || value === undefined ? '-' : value.toFixed(digits));
@@ -63,6 +77,8 @@ const COLUMNS = [
   ['simd128:INT8', (m) => number(m.simd128_times_int8, 2)],
   ['simd128:FP32', (m) => number(m.simd128_times_fp32, 2)],
   ['cosine', (m) => number(m.cosine_to_onnxruntime, 6)],
+  ['memory', (m) => number(m.memory_share, 2)],
+  ['weights', (m) => number(m.weights_share, 2)],
   ['identical', (m) => String(m.simd128_identical_to_relaxed ?? '-')],
   ['rounds', (m) => String(m.rounds ?? '')],
 ];
@@ -82,10 +98,11 @@ export function text({ models, geometric_means: means, bars: list, device, versi
   return [
     'Milliseconds per run, medians, one thread each. relaxed, simd128: our INT8 builds; FP32: our build (tract);',
     'ort: ONNX Runtime Web; relaxed:INT8 and so on: how many times as fast as ort with INT8 and FP32.',
+    'memory, weights: what our INT8 takes as a share of FP32 under tract.',
     '',
     ...rows.map(line),
     '',
-    ...list.map((bar) => `${bar.holds ? 'holds ' : 'MISSED'}  ${bar.text}: ${value(bar.reached)} (asked: ${bar.bar})`),
+    ...list.map((bar) => `${bar.holds ? 'holds ' : 'MISSED'}  ${bar.text}: ${value(bar.reached)} (asked: ${typeof bar.bar === 'number' ? Number(bar.bar.toFixed(4)) : bar.bar})`),
     '',
     ...Object.entries({ ...device, ...versions }).filter(([, what]) => what).map(([name, what]) => `${name}: ${what}`),
   ].join('\n');

@@ -12,9 +12,16 @@ const MAX_ROUNDS = 51;
 /** Our build in `folder`; `id` gives every engine an instance, and so a memory, of its own. */
 async function ours(folder, id, { file, shape }) {
   const wasm = await import(`${folder}/framesift.js?${id}`);
-  await wasm.default({ module_or_path: `${folder}/framesift_bg.wasm` });
+  const { memory } = await wasm.default({ module_or_path: `${folder}/framesift_bg.wasm` });
+  const before = memory.buffer.byteLength;
   const network = new wasm.BenchNetwork(file, shape);
-  return { about: wasm.device(), run: (input) => network.run(input) };
+  return {
+    about: wasm.device(),
+    run: (input) => network.run(input),
+    /** wasm memory never shrinks: after some runs, what the model has taken, its loading included. */
+    memory: () => memory.buffer.byteLength - before,
+    weights_bytes: network.packed_bytes,
+  };
 }
 
 async function onnxruntimeWeb({ file, shape }) {
@@ -59,7 +66,7 @@ async function load({ network, origin }) {
   }
   const inputs = [];
   for (const i of [0, 1, 2]) inputs.push(new Float32Array((await bytes(`${network.inputs}_${i}.f32`)).buffer));
-  return { engines, errors, inputs };
+  return { engines, errors, inputs, fp32_file_bytes: fp32.file.length };
 }
 
 function cosine(a, b) {
@@ -131,12 +138,22 @@ async function time(engines, input, { rounds, budget_s }) {
 }
 
 async function measure(job) {
-  const { engines, errors, inputs } = await load(job);
+  const { engines, errors, inputs, fp32_file_bytes } = await load(job);
+  const compared = await compare(engines, inputs);
   const about = Object.fromEntries(Object.entries(engines).map(([name, engine]) => [name, engine.about]));
+  const times_ms = await time(engines, inputs[0], job);
+  const bytes = {
+    int8_memory_bytes: engines.int8_relaxed?.memory() ?? null,
+    fp32_memory_bytes: engines.fp32?.memory() ?? null,
+    int8_weights_bytes: engines.int8_relaxed?.weights_bytes ?? null,
+    // Nearly all of an FP32 file is weights.
+    fp32_weights_bytes: fp32_file_bytes,
+  };
   const loaded = performance.getEntriesByType('resource').map(({ name }) => new URL(name).pathname);
   return {
-    ...(await compare(engines, inputs)),
-    times_ms: await time(engines, inputs[0], job),
+    ...compared,
+    bytes,
+    times_ms,
     errors,
     about,
     onnxruntime_web_file: loaded.find((path) => /onnxruntime-web.*\.wasm$/.test(path)) ?? null,

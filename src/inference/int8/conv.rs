@@ -313,13 +313,8 @@ impl Conv {
         weights + self.bias.capacity() * size_of::<Sums>() + finish
     }
 
-    /// Makes room for running on `input`, so that [`Conv::run`] need not.
-    pub fn reserve(&self, input: &Image, scratch: &mut Scratch) {
-        let layout = self.layout();
-        if layout != Activations::Bytes {
-            let len = (input.bytes() + READ_AHEAD) * layout.size();
-            scratch.activations.resize(len.max(scratch.activations.len()), 0);
-        }
+    /// Makes room for the sums that [`Conv::run`] keeps.
+    pub fn reserve(&self, scratch: &mut Scratch) {
         if !matches!(self.finish, Finish::Bytes(_)) {
             scratch.sums.resize((CHUNK * self.out_channels).max(scratch.sums.len()), 0);
         }
@@ -352,22 +347,22 @@ impl Conv {
         {
             return Err(Error::Inference(format!("a convolution of {} channels given {input:?}", self.in_channels)));
         }
-        self.reserve(input, scratch);
+        self.reserve(scratch);
         let layout = self.layout();
-        lay_out(x, layout, &mut scratch.activations);
-        let x = if layout == Activations::Bytes { x } else { scratch.activations.as_slice() };
-        let size = layout.size();
         let mut rows = [0usize; MOST_ROWS];
-        let rows = self.row_offsets(input, size, &mut rows);
+        let rows = self.row_offsets(input, &mut rows);
+        // Where rows are long a chunk keeps within one, so that little has to be laid out.
+        let per_row = if out_w >= CHUNK { out_w } else { pixels };
         let (mut inputs, mut outputs) = ([0usize; CHUNK], [0usize; CHUNK]);
         let [stride_y, stride_x] = self.geometry.stride;
         let [top, left] = self.geometry.pad_before;
         let (mut picture, mut oy, mut ox) = (0, 0, 0);
-        for first in (0..pixels).step_by(CHUNK) {
-            let count = CHUNK.min(pixels - first);
+        let mut first = 0;
+        while first < pixels {
+            let count = CHUNK.min(per_row - first % per_row);
             for i in 0..count {
                 let (y, x) = (oy * stride_y + input.border - top, ox * stride_x + input.border - left);
-                inputs[i] = input.offset(picture, y, x) * size;
+                inputs[i] = input.offset(picture, y, x);
                 outputs[i] = match (&target, &self.finish) {
                     (Target::Bytes(_, image), Finish::Bytes(_)) => {
                         image.offset(picture, oy + image.border, ox + image.border)
@@ -387,7 +382,15 @@ impl Conv {
             for i in count..tiled {
                 (inputs[i], outputs[i]) = (inputs[count - 1], outputs[count - 1]);
             }
-            let work = Chunk { x, size, rows, inputs: &inputs[..tiled], outputs: &outputs[..tiled] };
+            let mut laid_out = [0usize; MOST_ROWS];
+            let work = if layout == Activations::Bytes {
+                Chunk { x, size: 1, rows, inputs: &inputs[..tiled], outputs: &outputs[..tiled] }
+            } else {
+                let starts = &mut laid_out[..rows.len()];
+                self.lay_out(x, layout, rows, &mut inputs[..tiled], starts, &mut scratch.activations);
+                let x = scratch.activations.as_slice();
+                Chunk { x, size: layout.size(), rows: starts, inputs: &inputs[..tiled], outputs: &outputs[..tiled] }
+            };
             match (&mut target, &self.finish) {
                 (Target::Bytes(y, _), Finish::Bytes(requantize)) => self.chunk(&work, Results::Bytes(y, requantize)),
                 (Target::Bytes(y, image), Finish::ExactBytes(exact)) => {
@@ -407,17 +410,47 @@ impl Conv {
                 }
                 _ => return Err(Error::Inference("a convolution asked for floats makes bytes, or the reverse".into())),
             }
+            first += count;
         }
         Ok(())
     }
 
+    /// Copies what a chunk reads into `to` as its kernel wants it, kernel row by kernel row,
+    /// and moves the offsets there. (A chunk fits the second-level cache; all activations at
+    /// once would not, and would take twice their memory.)
+    fn lay_out(
+        &self,
+        x: &[u8],
+        layout: Activations,
+        rows: &[usize],
+        inputs: &mut [usize],
+        starts: &mut [usize],
+        to: &mut Vec<u8>,
+    ) {
+        let first = inputs.iter().copied().min().unwrap_or(0);
+        let last = inputs.iter().copied().max().unwrap_or(0);
+        let merged = matches!(self.weights, Weights::Gemm { merged: true, .. });
+        let row = if merged { self.geometry.kernel[1] * self.in_channels } else { self.in_channels };
+        let length = last - first + row + READ_AHEAD;
+        let size = layout.size();
+        if to.len() < rows.len() * length * size {
+            to.resize(rows.len() * length * size, 0);
+        }
+        for (row, to) in rows.iter().zip(to.chunks_exact_mut(length * size)) {
+            let x = &x[first + row..];
+            copy_as(&x[..length.min(x.len())], layout, to);
+        }
+        starts.iter_mut().enumerate().for_each(|(i, start)| *start = i * length * size);
+        inputs.iter_mut().for_each(|input| *input = (*input - first) * size);
+    }
+
     /// Offset in bytes of each kernel row (or tap) from the first.
-    fn row_offsets<'r>(&self, input: &Image, size: usize, rows: &'r mut [usize; MOST_ROWS]) -> &'r [usize] {
+    fn row_offsets<'r>(&self, input: &Image, rows: &'r mut [usize; MOST_ROWS]) -> &'r [usize] {
         let Geometry { kernel: [h, w], dilation, .. } = self.geometry;
         let merged = matches!(self.weights, Weights::Gemm { merged: true, .. });
         let per_row = if merged { 1 } else { w };
         for (i, row) in rows.iter_mut().enumerate().take(h * per_row) {
-            *row = input.offset(0, i / per_row * dilation[0], i % per_row * dilation[1]) * size;
+            *row = input.offset(0, i / per_row * dilation[0], i % per_row * dilation[1]);
         }
         // The weights of added taps are zero; any valid offset, such as 0, will do.
         let count = match &self.weights {
@@ -488,7 +521,7 @@ impl Results<'_> {
 }
 
 /// Writes activations as a kernel wants them.
-fn lay_out(x: &[u8], layout: Activations, to: &mut [u8]) {
+fn copy_as(x: &[u8], layout: Activations, to: &mut [u8]) {
     match layout {
         Activations::Bytes => {}
         Activations::SignedBytes => to.iter_mut().zip(x).for_each(|(to, x)| *to = x ^ 0x80),

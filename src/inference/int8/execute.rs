@@ -31,7 +31,7 @@ impl Arena {
         for planned in &plan.steps {
             let Action::Step(step) = planned.action else { continue };
             match &region.steps[step].op {
-                Op::Conv { conv, .. } => conv.reserve(&planned.inputs[0].image, &mut arena.conv),
+                Op::Conv { conv, .. } => conv.reserve(&mut arena.conv),
                 Op::Island(island) => {
                     let floats = island.scratch(&planned.output.image).max(arena.floats.len());
                     arena.floats.resize(floats, 0.0);
