@@ -21,15 +21,10 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::{BTreeMap, VecDeque};
 use wasm_bindgen::prelude::*;
 
-/// Panics become readable in the console, and so does the choice of slower kernels.
+/// Panics become readable in the console.
 #[wasm_bindgen(start)]
 pub fn start() {
     console_error_panic_hook::set_once();
-    if cfg!(feature = "relaxed-simd") && Isa::best().name() != "relaxed-simd" {
-        let text =
-            "framesift: this CPU's relaxed dot product is not exact for 8 bits; the simd128 kernels serve instead";
-        web_sys::console::debug_1(&text.into());
-    }
 }
 
 /// Which instructions this build uses on this machine, for the manifest and the page.
@@ -248,7 +243,11 @@ impl Analyzer {
     pub fn new(pack_toml: &str, detector: Vec<u8>, embedder: Vec<u8>) -> Result<Analyzer, JsError> {
         let spec = PackSpec::parse(pack_toml).map_err(js_error)?;
         let pack = Pack::new(spec, detector, embedder).map_err(js_error)?;
-        Ok(Self { faces: FaceAnalyzer::new(pack).map_err(js_error)? })
+        let faces = FaceAnalyzer::new(pack).map_err(js_error)?;
+        for node in faces.in_float() {
+            web_sys::console::warn_1(&format!("framesift: runs in float, not in INT8: {node}").into());
+        }
+        Ok(Self { faces })
     }
 
     /// Faces and thumbnail of a candidate: `{ faces: Face[], thumbnail: Uint8Array (JPEG) }`.

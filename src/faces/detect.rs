@@ -60,6 +60,11 @@ impl Detector {
         Ok(Self { spec, model: Model::from_onnx(file)?, networks: Vec::new() })
     }
 
+    /// Quantized nodes that run in float, and why.
+    pub fn in_float(&self) -> &[String] {
+        self.model.in_float()
+    }
+
     /// All faces of an upright RGB picture. Large ones get a second look for
     /// better landmarks; a picture without any face is tried again smaller and
     /// with a black margin, for faces that fill it.

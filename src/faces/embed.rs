@@ -10,6 +10,7 @@ use ndarray::ArrayD;
 /// An embedding network.
 pub struct Embedder {
     network: Network,
+    in_float: Vec<String>,
     mean: f32,
     std: f32,
     dimensions: usize,
@@ -19,12 +20,19 @@ impl Embedder {
     /// Compiles the network for one aligned face at a time.
     pub fn new(spec: &EmbedderSpec, file: &[u8]) -> Result<Self> {
         let side = CHIP_SIZE as usize;
+        let model = Model::from_onnx(file)?;
         Ok(Self {
-            network: Model::from_onnx(file)?.network(&[1, 3, side, side])?,
+            network: model.network(&[1, 3, side, side])?,
+            in_float: model.in_float().to_vec(),
             mean: spec.mean,
             std: spec.std,
             dimensions: spec.dimensions,
         })
+    }
+
+    /// Quantized nodes that run in float, and why.
+    pub fn in_float(&self) -> &[String] {
+        &self.in_float
     }
 
     /// The identity of an aligned face ([`super::align::chip`]), of unit length.

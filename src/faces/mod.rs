@@ -62,6 +62,11 @@ impl FaceAnalyzer {
         })
     }
 
+    /// Quantized nodes of the pack's networks that run in float, and why: what slows it down.
+    pub fn in_float(&self) -> impl Iterator<Item = &String> {
+        self.detector.in_float().iter().chain(self.embedder.in_float())
+    }
+
     /// Finds and describes all faces of an upright RGB picture, largest first.
     pub fn analyze(&mut self, picture: &RgbImage) -> Result<Vec<Face>> {
         let mut faces = Vec::new();

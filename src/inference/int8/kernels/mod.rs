@@ -16,6 +16,7 @@
 //! for each choice.
 
 mod panels;
+mod proof;
 mod requantize;
 mod scalar;
 #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
@@ -24,6 +25,8 @@ mod wasm_relaxed;
 mod wasm_simd128;
 #[cfg(target_arch = "x86_64")]
 mod x86_avx2;
+#[cfg(target_arch = "x86_64")]
+mod x86_vnni;
 
 pub use panels::{DepthwiseWeights, Panels};
 pub use requantize::{Prelu, Requantize};
@@ -62,6 +65,12 @@ pub enum Isa {
     /// x86-64 AVX2: `vpmaddubsw`, whose pairs of products saturate at 16 bits.
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    /// x86-64 AVX-VNNI: `vpdpbusd`, exact.
+    #[cfg(target_arch = "x86_64")]
+    AvxVnni,
+    /// The same instruction of AVX-512 VNNI.
+    #[cfg(target_arch = "x86_64")]
+    Avx512Vnni,
 }
 
 /// How a kernel wants the activations of a [`Gemm`].
@@ -238,11 +247,19 @@ impl Isa {
         #[cfg(target_arch = "wasm32")]
         all.push(Isa::Simd128);
         #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
-        all.extend(wasm_relaxed::schemes());
+        all.extend([Isa::RelaxedSigned, Isa::RelaxedPairs, Isa::RelaxedExact]);
         #[cfg(target_arch = "x86_64")]
         if std::arch::is_x86_feature_detected!("avx2") {
             all.extend([Isa::Avx2Words, Isa::Avx2]);
+            if std::arch::is_x86_feature_detected!("avxvnni") {
+                all.push(Isa::AvxVnni);
+            }
+            let avx512 = std::arch::is_x86_feature_detected!("avx512vnni");
+            if avx512 && std::arch::is_x86_feature_detected!("avx512vl") {
+                all.push(Isa::Avx512Vnni);
+            }
         }
+        all.retain(|&isa| isa == Isa::Scalar || proof::is_exact(isa));
         all
     }
 
@@ -262,6 +279,10 @@ impl Isa {
             Isa::Avx2Words => "avx2, words",
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Isa::AvxVnni => "avx-vnni",
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Vnni => "avx512-vnni",
         }
     }
 
@@ -341,6 +362,10 @@ impl Isa {
             Isa::Avx2Words => dispatch!(kind, x86_avx2::gemm_words(gemm, target)),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => dispatch!(kind, x86_avx2::gemm(gemm, target)),
+            #[cfg(target_arch = "x86_64")]
+            Isa::AvxVnni => dispatch!(kind, x86_vnni::gemm_avx(gemm, target)),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Vnni => dispatch!(kind, x86_vnni::gemm_avx512(gemm, target)),
         }
     }
 
@@ -364,7 +389,9 @@ impl Isa {
             #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
             Isa::RelaxedPairs | Isa::RelaxedSigned => dispatch!(kind, wasm_simd128::depthwise(depthwise, target)),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 | Isa::Avx2Words => dispatch!(kind, x86_avx2::depthwise(depthwise, target)),
+            Isa::Avx2 | Isa::Avx2Words | Isa::AvxVnni | Isa::Avx512Vnni => {
+                dispatch!(kind, x86_avx2::depthwise(depthwise, target))
+            }
         }
     }
 }

@@ -5,19 +5,19 @@
 //!
 //! | machine | `i32x4.relaxed_dot_i8x16_i7x16_add` | scheme |
 //! |---|---|---|
-//! | AVX-VNNI | `vpdpbusd`: u8 × s8, exact | [`Isa::RelaxedExact`] |
-//! | SSSE3, AVX2 | `pmaddubsw`: u8 × s8, pairs saturate at 16 bits | [`Isa::RelaxedPairs`] |
-//! | ARM | `sdot` and its stand-ins: s8 × s8 | [`Isa::RelaxedSigned`] |
+//! | AVX-VNNI | `vpdpbusd`: u8 × s8, exact | [`super::Isa::RelaxedExact`] |
+//! | SSSE3, AVX2 | `pmaddubsw`: u8 × s8, pairs saturate at 16 bits | [`super::Isa::RelaxedPairs`] |
+//! | ARM | `sdot` and its stand-ins: s8 × s8 | [`super::Isa::RelaxedSigned`] |
 //!
 //! In the second scheme `i16x8.relaxed_dot_i8x16_i7x16` and a widening dot with ones,
 //! kept in a register, take three instructions where engines expand the first one to five.
 //!
-//! Nothing is assumed: [`schemes`] runs this very kernel on extremes at load, and only
-//! a scheme whose every sum equals the reference's is ever used.
+//! Nothing is assumed: [`super::proof`] runs these very kernels on extremes at load, and
+//! only a scheme whose every sum equals the reference's is ever used.
 
 use super::panels::Correction;
 use super::wasm_simd128::{Store, tiles};
-use super::{BLOCK, Depthwise, DepthwiseWeights, Gemm, Isa, Output, Panels, Sums, Target};
+use super::{BLOCK, Depthwise, Gemm, Target};
 use core::arch::wasm32::*;
 
 const PIXELS: usize = 4;
@@ -102,7 +102,7 @@ fn dot<const PAIRS: bool>(weights: v128, activations: v128, acc: v128, ones: v12
     }
 }
 
-/// For [`Isa::RelaxedExact`]: four taps at a time.
+/// For [`super::Isa::RelaxedExact`]: four taps at a time.
 ///
 /// # Safety
 /// `Isa::depthwise` has checked that all reads and writes lie within the slices.
@@ -131,80 +131,5 @@ pub unsafe fn depthwise<const FINISH: u8>(d: &Depthwise<'_>, target: Target<'_>)
                 store.store(acc, output);
             }
         }
-    }
-}
-
-/// The schemes that are exact on this machine, the slowest first.
-pub fn schemes() -> Vec<Isa> {
-    [Isa::RelaxedSigned, Isa::RelaxedPairs, Isa::RelaxedExact].into_iter().filter(|&isa| is_exact(isa)).collect()
-}
-
-/// Runs the kernels on weights and activations that tell the behaviours apart, against
-/// the reference: all signs and magnitudes, pairs beyond 16 bits in both directions.
-fn is_exact(isa: Isa) -> bool {
-    const WEIGHTS: [i8; 8] = [127, 127, -128, -128, 1, -1, 64, -127];
-    const VALUES: [u8; 7] = [255, 255, 128, 0, 127, 129, 1];
-    let weight = |channel: usize, k: usize| WEIGHTS[(k / 2 + channel * (1 + k % 2)) % WEIGHTS.len()];
-    agrees(isa, weight, |i| VALUES[(i / 2 + i / DEPTH) % VALUES.len()])
-}
-
-const DEPTH: usize = 56;
-
-/// Whether both kernels give the reference's sums for `weight(channel, input)` and
-/// `value(position)`.
-fn agrees(isa: Isa, weight: impl Fn(usize, usize) -> i8 + Copy, value: impl Fn(usize) -> u8) -> bool {
-    let bytes: Vec<u8> = (0..PIXELS * DEPTH).map(value).collect();
-    let offsets: [usize; PIXELS] = core::array::from_fn(|p| p * BLOCK);
-    let gemm = |isa: Isa| {
-        let offset = isa.activations().offset();
-        let activations: Vec<u8> = bytes.iter().map(|b| (i32::from(*b) + offset) as u8).collect();
-        let sum = |c: usize| (0..DEPTH).map(|k| i32::from(weight(c, k))).sum::<i32>();
-        let bias: Sums = core::array::from_fn(|c| -offset * sum(c));
-        let gemm = Gemm {
-            activations: core::hint::black_box(&activations),
-            pixels: &core::array::from_fn::<_, PIXELS, _>(|p| p * DEPTH),
-            rows: &[0],
-            panels: &Panels::new(isa, 1, BLOCK, 1, DEPTH, |c, _, k| weight(c, k)),
-            blocks: 0..1,
-            channels: BLOCK,
-            bias: &[bias],
-        };
-        let mut y = [0; PIXELS * BLOCK];
-        isa.gemm(&gemm, Output::Sums { y: &mut y, offsets: &offsets });
-        y
-    };
-    let depthwise = |isa: Isa| {
-        let depthwise = Depthwise {
-            activations: core::hint::black_box(&bytes),
-            pixels: &core::array::from_fn::<_, PIXELS, _>(|p| p * BLOCK),
-            taps: &core::array::from_fn::<_, 20, _>(|tap| tap * BLOCK),
-            weights: &DepthwiseWeights::new(isa, 20, BLOCK, weight),
-            bias: &[[0; BLOCK]],
-            channels: BLOCK,
-        };
-        let mut y = [0; PIXELS * BLOCK];
-        isa.depthwise(&depthwise, Output::Sums { y: &mut y, offsets: &offsets });
-        y
-    };
-    gemm(isa) == gemm(Isa::Scalar) && depthwise(isa) == depthwise(Isa::Scalar)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What a machine cannot multiply at eight bits it can at seven: every scheme's code is
-    /// run on every machine.
-    #[wasm_bindgen_test::wasm_bindgen_test]
-    fn all_schemes_agree_within_seven_bits() {
-        for isa in [Isa::RelaxedPairs, Isa::RelaxedExact] {
-            assert!(
-                agrees(isa, |c, k| ((c * 31 + k * 17) % 127) as i8 - 63, |i| (i * 7919 % 256) as u8),
-                "{}",
-                isa.name()
-            );
-        }
-        let small = |i: usize| (i * 7919 % 128) as u8;
-        assert!(agrees(Isa::RelaxedExact, |c, k| ((c * 31 + k * 17) % 127) as i8 - 63, small));
     }
 }
