@@ -48,21 +48,18 @@ pub fn compile(isa: Option<Isa>, mut graph: GraphProto) -> Result<Compiled> {
     };
     qdq::to_qoperator(&mut graph);
     let mut in_float = Vec::new();
-    // What a rewritten node becomes is recognized, or float.
-    let mut kinds = classify(&graph)?;
-    for round in 0.. {
-        match kinds {
+    let mut kinds = classify(&graph);
+    // What a rewritten node becomes is recognized, or float; its neighbours may follow.
+    for _ in 0..2 {
+        let rejected = match kinds {
             Ok(_) => break,
-            Err(_) if round == 2 => return Err(Error::Model("quantized nodes that cannot be run in float".into())),
-            Err(rejected) => {
-                in_float.extend(rejected.iter().map(|(i, reason)| format!("{}: {reason}", label(&graph.node[*i]))));
-                replace(&mut graph, &rejected)?;
-                kinds = classify(&graph)?;
-            }
-        }
+            Err(rejected) => rejected,
+        };
+        in_float.extend(rejected.iter().map(|(i, reason)| format!("{}: {reason}", label(&graph.node[*i]))));
+        replace(&mut graph, &rejected)?;
+        kinds = classify(&graph);
     }
-    let mut kinds = kinds.map_err(|_| Error::Model("quantized nodes that cannot be run in float".into()))?;
-    let needed = needed(&graph, &kinds);
+    let mut kinds = kinds.map_err(|rejected| refused(&graph, &rejected))?;
     for (index, kind) in kinds.iter().enumerate() {
         if let Some(Recognized { bytes: Some(_), output, .. }) = kind
             && graph.output.iter().any(|o| o.name == *output)
@@ -70,16 +67,27 @@ pub fn compile(isa: Option<Isa>, mut graph: GraphProto) -> Result<Compiled> {
             return Err(node_error(&graph.node[index], "the model's output is quantized; only floats are supported"));
         }
     }
-    fuse(&mut kinds, &needed);
-    let regions = split(isa, &mut graph, kinds, &needed)?;
+    let uses = needed(&graph, &kinds);
+    fuse(&mut kinds, &uses);
+    let uses = needed(&graph, &kinds);
+    let regions = split(isa, &mut graph, kinds, &uses)?;
     Ok(Compiled { graph, regions, in_float })
 }
 
+/// Positions of nodes, and why each is not recognized.
 type Rejected = Vec<(usize, String)>;
+
+/// The error over nodes that run neither in INT8 nor in float.
+fn refused(graph: &GraphProto, rejected: &Rejected) -> Error {
+    match rejected.first() {
+        Some((index, reason)) => node_error(&graph.node[*index], reason),
+        None => Error::Model("a node that cannot be run".into()),
+    }
+}
 
 /// Looks at every node in order; the nodes over quantized values that are not
 /// recognized, if there are any.
-fn classify(graph: &GraphProto) -> Result<std::result::Result<Vec<Kind>, Rejected>> {
+fn classify(graph: &GraphProto) -> std::result::Result<Vec<Kind>, Rejected> {
     let constants = Constants::new(graph);
     let producers: HashMap<&str, &NodeProto> =
         graph.node.iter().flat_map(|n| n.output.iter().map(move |o| (o.as_str(), n))).collect();
@@ -87,12 +95,17 @@ fn classify(graph: &GraphProto) -> Result<std::result::Result<Vec<Kind>, Rejecte
         constants: &constants,
         producers: &producers,
         bytes: HashMap::new(),
+        float_convs: HashMap::new(),
         read_by_float_conv: HashSet::new(),
     };
-    if context.is_quantized() {
-        let convolutions = graph.node.iter().filter(|n| matches!(n.op_type.as_str(), "Conv" | "ConvTranspose"));
-        let thin = convolutions.filter(|n| float_convolution(n, &constants).is_some());
-        context.read_by_float_conv = thin.map(|n| n.input[0].as_str()).collect();
+    // A model that is not quantized at all is tract's alone.
+    if graph.node.iter().any(|n| n.op_type == "QuantizeLinear") {
+        for node in graph.node.iter().filter(|n| matches!(n.op_type.as_str(), "Conv" | "ConvTranspose")) {
+            if let ([output], Some(conv)) = (node.output.as_slice(), float_convolution(node, &constants)) {
+                context.float_convs.insert(output, conv);
+                context.read_by_float_conv.insert(&node.input[0]);
+            }
+        }
     }
     let (mut kinds, mut rejected) = (Vec::with_capacity(graph.node.len()), Vec::new());
     for (index, node) in graph.node.iter().enumerate() {
@@ -119,7 +132,7 @@ fn classify(graph: &GraphProto) -> Result<std::result::Result<Vec<Kind>, Rejecte
             }
         }
     }
-    Ok(if rejected.is_empty() { Ok(kinds) } else { Err(rejected) })
+    if rejected.is_empty() { Ok(kinds) } else { Err(rejected) }
 }
 
 /// All nodes that work on quantized values between a QuantizeLinear and a DequantizeLinear.
@@ -149,8 +162,7 @@ fn replace(graph: &mut GraphProto, rejected: &Rejected) -> Result<()> {
         replacements.insert(*index, in_float::rewrite(node, &constants, &of)?);
     }
     if replacements.is_empty() {
-        let (index, reason) = &rejected[0];
-        return Err(node_error(&graph.node[*index], reason));
+        return Err(refused(graph, rejected));
     }
     let nodes = std::mem::take(&mut graph.node);
     for (index, node) in nodes.into_iter().enumerate() {
@@ -172,7 +184,9 @@ fn signs<'a>(graph: &'a GraphProto, constants: &Constants<'_>) -> HashMap<&'a st
         let zero = match node.op_type.as_str() {
             "QuantizeLinear" => Some(2),
             "QLinearConv" | "QLinearMatMul" | "QLinearAdd" | "QLinearMul" => Some(7),
-            "QGemm" => Some(8).filter(|_| node.input.len() > 7),
+            // Without an output scale it makes floats.
+            "QGemm" if node.input.len() <= 7 => continue,
+            "QGemm" => Some(8),
             "QLinearConcat" => Some(1),
             op if op.starts_with("QLinear") => Some(4),
             _ => None,
@@ -249,24 +263,22 @@ fn split(isa: Isa, graph: &mut GraphProto, kinds: Vec<Kind>, needed: &HashMap<St
     let mut levels: HashMap<String, (usize, bool)> = HashMap::new();
     let mut builders: Vec<Builder> = Vec::new();
     let mut remaining = Vec::new();
-    let mut removed: HashSet<String> = HashSet::new();
     for (node, kind) in std::mem::take(&mut graph.node).into_iter().zip(kinds) {
         let recognized = match kind {
             Some(recognized) if needed.contains_key(&recognized.output) => recognized,
-            None if node.output.iter().any(|o| needed.contains_key(o)) && !fused_away(&node) => {
+            None if node.output.iter().any(|o| needed.contains_key(o)) => {
                 let before = |i: &String| levels.get(i).map(|&(level, ours)| level + usize::from(ours));
                 let level = node.input.iter().filter_map(before).max().unwrap_or(0);
                 node.output.iter().for_each(|o| _ = levels.insert(o.clone(), (level, false)));
                 remaining.push(node);
                 continue;
             }
-            _ => {
-                removed.extend(node.output);
-                continue;
-            }
+            _ => continue,
         };
         let level = recognized.inputs.iter().filter_map(|i| levels.get(i)).map(|l| l.0).max().unwrap_or(0);
-        levels.insert(recognized.output.clone(), (level, true));
+        // Floats that leave the region count as made outside, after it.
+        let leaves = recognized.bytes.is_none() && !recognized.makes_floats();
+        levels.insert(recognized.output.clone(), if leaves { (level + 1, false) } else { (level, true) });
         builders.resize_with(builders.len().max(level + 1), Builder::default);
         for input in &recognized.inputs {
             match levels.get(input) {
@@ -286,11 +298,13 @@ fn split(isa: Isa, graph: &mut GraphProto, kinds: Vec<Kind>, needed: &HashMap<St
         }
         builders[level].add(isa, label(&node), recognized).map_err(|e| node_error(&node, e))?;
     }
-    let read_outside: HashSet<&str> = remaining
+    let read: HashSet<&str> = remaining
         .iter()
         .flat_map(|n| n.input.iter().map(String::as_str))
         .chain(graph.output.iter().map(|o| o.name.as_str()))
         .collect();
+    let by_regions: Vec<String> = builders.iter().flat_map(Builder::reads).collect();
+    let read_outside = read.iter().copied().chain(by_regions.iter().map(String::as_str)).collect();
     let mut regions = Vec::new();
     let mut region_nodes = Vec::new();
     for builder in builders.into_iter().filter(|b| !b.region.steps.is_empty()) {
@@ -311,17 +325,15 @@ fn split(isa: Isa, graph: &mut GraphProto, kinds: Vec<Kind>, needed: &HashMap<St
         });
         regions.push(region);
     }
-    let read: HashSet<&str> = remaining.iter().flat_map(|n| n.input.iter().map(String::as_str)).collect();
-    graph.initializer.retain(|t| read.contains(t.name.as_str()) || graph.output.iter().any(|o| o.name == t.name));
-    graph.input.retain(|i| !removed.contains(&i.name));
+    // Old files list initializers as inputs as well.
+    let unused = |name: &str| !read.contains(name);
+    let dropped: HashSet<String> =
+        graph.initializer.iter().filter(|t| unused(&t.name)).map(|t| t.name.clone()).collect();
+    graph.initializer.retain(|t| !dropped.contains(&t.name));
+    graph.input.retain(|i| !dropped.contains(&i.name));
     graph.node = remaining;
     graph.node.extend(region_nodes);
     Ok(regions)
-}
-
-/// A convolution that has been moved into the node after it is left as float, without a reader.
-fn fused_away(node: &NodeProto) -> bool {
-    node.op_type.starts_with("QLinear") || node.op_type == "QGemm"
 }
 
 /// A region in the making.
@@ -357,6 +369,11 @@ impl Builder {
         };
         self.region.steps.push(Step { name, op, inputs, output });
         Ok(())
+    }
+
+    /// Names of the values that come from outside.
+    fn reads(&self) -> impl Iterator<Item = String> {
+        self.region.inputs.iter().map(|&v| self.region.values[v].clone())
     }
 
     /// Whether floats of this name are made or kept here.

@@ -3,7 +3,7 @@
 use super::conv::{Scratch, Target};
 use super::image::Image;
 use super::island::{self, Island, Leaf, Quantization};
-use super::plan::{Action, Operand, Place, Plan, PlannedStep, factors};
+use super::plan::{Action, Operand, Place, Plan, PlannedStep};
 use super::pool;
 use super::region::{Op, Region};
 use crate::error::{Error, Result};
@@ -70,7 +70,7 @@ pub enum Sink<'a> {
     Bytes(&'a mut [u8]),
 }
 
-/// Runs a region. Allocates nothing.
+/// Runs a region. Allocates nothing once a first run has made its scratch.
 pub fn run(
     region: &Region,
     plan: &Plan,
@@ -239,11 +239,7 @@ fn to_bytes(
         Op::AveragePool(pool) => {
             pool.run(bytes(first)?, &first.image, y, to, &mut floats[..to.channels]);
         }
-        Op::Resize(resize) => {
-            let factors = factors(resize, [first.image.height, first.image.width]);
-            let factors = factors.ok_or_else(|| Error::Inference(format!("{}: no whole factors", step.name)))?;
-            pool::enlarge(factors, bytes(first)?, &first.image, y, to);
-        }
+        Op::Resize(_) => pool::enlarge(bytes(first)?, &first.image, y, to),
         Op::Concat { tables, .. } => {
             let mut channel = 0;
             for (operand, table) in planned.inputs.iter().zip(tables) {

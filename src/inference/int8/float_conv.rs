@@ -5,7 +5,7 @@
 //! last, without fused multiply-adds: the order of ONNX Runtime Web. In a quantized
 //! network one differently rounded value spreads; the same order gives the same bytes.
 
-use super::conv::Geometry;
+use super::geometry::Geometry;
 use super::image::Image;
 use crate::error::{Error, Result};
 

@@ -24,7 +24,7 @@ pub fn rewrite(node: &NodeProto, constants: &Constants<'_>, signs: &[Option<Sign
         "QLinearConv" => {
             let mut inputs = vec![writer.dequantize(triple(0), None), writer.dequantize(triple(3), Some(0))];
             if !input(8).is_empty() {
-                inputs.push(writer.float_bias(constants, input(8), input(1), input(4))?);
+                inputs.push(writer.float_bias(constants, 1.0, [input(8), input(1), input(4)])?);
             }
             writer.float("Conv", inputs, Some([input(6), input(7)]));
         }
@@ -36,8 +36,9 @@ pub fn rewrite(node: &NodeProto, constants: &Constants<'_>, signs: &[Option<Sign
             let axis = 1 - node.int("transB", 0).clamp(0, 1);
             let mut inputs = vec![writer.dequantize(triple(0), None), writer.dequantize(triple(3), Some(axis))];
             if !input(6).is_empty() {
-                // The bias is in units of both scales, whatever alpha is: it must be 1 here.
-                inputs.push(writer.float_bias(constants, input(6), input(1), input(4))?);
+                // In units of both scales and alpha.
+                let alpha = node.float("alpha", 1.0);
+                inputs.push(writer.float_bias(constants, alpha, [input(6), input(1), input(4)])?);
             }
             writer.float("Gemm", inputs, (!input(7).is_empty()).then(|| [input(7), input(8)]));
         }
@@ -140,13 +141,14 @@ impl Writer<'_> {
         }
     }
 
-    /// A bias in units of both scales as floats.
-    fn float_bias(&mut self, constants: &Constants<'_>, bias: &str, x_scale: &str, w_scale: &str) -> Result<String> {
+    /// A bias in units of both scales and a factor as floats.
+    fn float_bias(&mut self, constants: &Constants<'_>, factor: f32, names: [&str; 3]) -> Result<String> {
+        let [bias, x_scale, w_scale] = names;
         let missing = |name: &str| node_error(self.node, format!("{name:?} is not constant"));
         let values = constants.integers(bias).ok_or_else(|| missing(bias))?;
         let x = constants.float(x_scale).ok_or_else(|| missing(x_scale))?;
         let w = constants.floats(w_scale).filter(|w| !w.is_empty()).ok_or_else(|| missing(w_scale))?;
-        let floats = values.iter().enumerate().map(|(c, &b)| b as f32 * (x * w[c % w.len()])).collect();
+        let floats = values.iter().enumerate().map(|(c, &b)| b as f32 * (x * w[c % w.len()] * factor)).collect();
         let name = self.name("bias");
         self.out.initializers.push(TensorProto {
             name: name.clone(),

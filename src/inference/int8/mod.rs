@@ -5,6 +5,7 @@
 //! onnx         reading the graph, checked
 //! qdq          models in QDQ form, turned into operators over quantized values
 //! recognize    which nodes become steps …
+//! trace        (the float arithmetic between quantized values)
 //! in_float     … and what becomes of quantized nodes that do not
 //! compile      the graph split into regions and what stays float
 //! region       a region's steps, weights packed
@@ -12,6 +13,7 @@
 //! execute      a run: floats in, floats out, no allocation
 //! tract_op     a region as a tract operator
 //!
+//! geometry     windows of convolutions and pooling
 //! image        NHWC bytes with a border
 //! conv         convolutions and dense layers
 //! float_conv   thin convolutions that stay float
@@ -24,6 +26,7 @@ pub mod compile;
 pub mod conv;
 pub mod execute;
 pub mod float_conv;
+pub mod geometry;
 pub mod image;
 pub mod in_float;
 pub mod island;
@@ -38,4 +41,5 @@ pub mod region;
 mod test_random;
 #[cfg(test)]
 mod tests;
+pub mod trace;
 pub mod tract_op;

@@ -2,8 +2,10 @@
 //! layouts of all values, the borders that convolutions read, and which buffer holds
 //! what when.
 
-use super::conv::{Geometry, READ_AHEAD};
+use super::conv::READ_AHEAD;
+use super::geometry::Geometry;
 use super::image::Image;
+use super::island::LeafKind;
 use super::pool::permuted;
 use super::region::{Op, Region, ResizeTo, Step};
 use crate::error::{Error, Result};
@@ -49,7 +51,7 @@ pub enum Action {
 pub struct Operand {
     /// Where it is.
     pub place: Place,
-    /// How it lies there. Floats have no border.
+    /// How it lies there.
     pub image: Image,
 }
 
@@ -115,8 +117,9 @@ fn output_shape(step: &Step, inputs: &[&[usize]]) -> Result<Vec<usize>> {
         Op::Island(island) => {
             // Pictures of one pixel spread over the others.
             let largest = inputs.iter().max_by_key(|s| s.iter().product::<usize>()).copied().unwrap_or(first);
-            for shape in inputs {
-                let pixel = matches!((*shape, largest), ([n, c, 1, 1], [m, d, _, _]) if (n, c) == (m, d));
+            for (shape, leaf) in inputs.iter().zip(&island.leaves) {
+                let pixel = matches!(leaf, LeafKind::Bytes(_))
+                    && matches!((*shape, largest), ([n, c, 1, 1], [m, d, _, _]) if (n, c) == (m, d));
                 if *shape != largest && !pixel {
                     return Err(error(step, format!("shapes {shape:?} and {largest:?} do not go together")));
                 }
@@ -215,7 +218,7 @@ fn reshaped(from: &[usize], wanted: &[i64]) -> Option<Vec<usize>> {
 }
 
 /// Whole factors of a resize.
-pub fn factors(to: &ResizeTo, [h, w]: [usize; 2]) -> Option<[usize; 2]> {
+fn factors(to: &ResizeTo, [h, w]: [usize; 2]) -> Option<[usize; 2]> {
     match *to {
         ResizeTo::Factors(factors) => Some(factors),
         ResizeTo::Size([to_h, to_w]) => {
@@ -292,11 +295,6 @@ impl Plan {
         let (steps, [buffers, float_buffers]) = planner.assign_buffers();
         Ok(Self { steps, buffers, float_buffers, output_shapes, macs })
     }
-
-    /// Bytes of all buffers.
-    pub fn bytes(&self) -> usize {
-        self.buffers.iter().sum::<usize>() + self.float_buffers.iter().sum::<usize>() * 4
-    }
 }
 
 impl Planner {
@@ -311,13 +309,17 @@ impl Planner {
             Op::MaxPool(_) | Op::AveragePool(_) | Op::Resize(_) | Op::Export => {
                 inputs[0] = self.channels_last(inputs[0])?
             }
-            Op::Concat { .. } | Op::Island(_) => {
+            // Parameters are per channel, so that channels must be where they are looked for.
+            Op::Island(_) => {
+                for input in &mut inputs {
+                    *input = self.channels_last(*input)?;
+                }
+            }
+            Op::Concat { .. } => {
                 let last = inputs.iter().any(|&i| self.values[i].order == Order::ChannelsLast);
                 if last {
                     for input in &mut inputs {
-                        if self.values[*input].outside.is_none() {
-                            *input = self.channels_last(*input)?;
-                        }
+                        *input = self.channels_last(*input)?;
                     }
                 } else {
                     self.values[step.output].order = Order::RowMajor;
@@ -434,7 +436,7 @@ impl Planner {
     /// The value in ONNX's order, converted if it is not.
     fn in_row_major(&mut self, input: usize) -> Result<usize> {
         let value = &self.values[input];
-        if value.order == Order::RowMajor || value.outside.is_some() {
+        if value.order == Order::RowMajor {
             return Ok(input);
         }
         let axes: Vec<usize> = (0..value.shape.len()).collect();

@@ -1,6 +1,6 @@
 //! Pooling and what only moves bytes: resize, concatenation, transposition.
 
-use super::conv::Geometry;
+use super::geometry::Geometry;
 use super::image::Image;
 use super::island::Quantization;
 
@@ -70,8 +70,8 @@ fn windows(g: &Geometry, from: &Image, to: &Image, mut f: impl FnMut(&mut dyn It
 
 /// Nearest-neighbour Resize (<https://onnx.ai/onnx/operators/onnx__Resize.html>) by
 /// whole factors, `floor(y / factor)`.
-pub fn enlarge(factor: [usize; 2], x: &[u8], from: &Image, y: &mut [u8], to: &Image) {
-    let pixel = to.channels;
+pub fn enlarge(x: &[u8], from: &Image, y: &mut [u8], to: &Image) {
+    let (pixel, factor) = (to.channels, [to.height / from.height, to.width / from.width]);
     for (index, row) in to.rows().enumerate() {
         let (picture, line) = (index / to.height, index % to.height / factor[0]);
         let start = from.offset(picture, line + from.border, from.border);

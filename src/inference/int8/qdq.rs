@@ -1,7 +1,7 @@
 //! Models in QDQ form (float operators between DequantizeLinear and QuantizeLinear),
 //! turned into the operators over quantized values that they stand for.
 
-use super::onnx::{Constants, data_type};
+use super::onnx::{Attributes, Constants, data_type};
 use std::collections::HashMap;
 use tract_onnx::pb::{GraphProto, NodeProto};
 
@@ -82,14 +82,7 @@ impl<'a> View<'a> {
                 let weights = &self.producers.get(node.input[1].as_str())?.input[0];
                 let constant = self.constants.contains(weights) && self.constants.shape(weights)?.len() == 4;
                 input.extend(output);
-                if let Some(bias) = node.input.get(2).filter(|b| !b.is_empty()) {
-                    let dequantize = self.producers.get(bias.as_str()).filter(|n| n.op_type == "DequantizeLinear")?;
-                    let integers = self.constants.get(&dequantize.input[0])?.data_type == data_type::INT32;
-                    input.extend(integers.then(|| dequantize.input[0].clone()));
-                    if !integers {
-                        return None;
-                    }
-                }
+                input.extend(self.bias(node)?);
                 if !constant {
                     return None;
                 }
@@ -97,15 +90,11 @@ impl<'a> View<'a> {
             }
             "MatMul" => ("QLinearMatMul", "", [inputs(0..2)?, output].concat()),
             "Gemm" => {
+                if node.float("alpha", 1.0) != 1.0 || node.float("beta", 1.0) != 1.0 {
+                    return None;
+                }
                 let mut input = inputs(0..2)?;
-                let bias = node.input.get(2).filter(|b| !b.is_empty());
-                let bias = bias.map(|b| self.producers.get(b.as_str()).map(|n| n.input[0].clone()));
-                input.push(match bias {
-                    None => String::new(),
-                    Some(bias) => {
-                        bias.filter(|b| self.constants.get(b).is_some_and(|t| t.data_type == data_type::INT32))?
-                    }
-                });
+                input.push(self.bias(node)?.unwrap_or_default());
                 ("QGemm", "com.microsoft", [input, output].concat())
             }
             "Add" | "Mul" => (if node.op_type == "Add" { "QLinearAdd" } else { "QLinearMul" }, "com.microsoft", {
@@ -136,6 +125,24 @@ impl<'a> View<'a> {
             ..NodeProto::default()
         };
         Some((place, quantized))
+    }
+
+    /// The integers behind a node's bias, if it has one: they must be in units of both
+    /// scales, as the operators over quantized values take them. `None` where they are not.
+    fn bias(&self, node: &NodeProto) -> Option<Option<String>> {
+        let Some(bias) = node.input.get(2).filter(|b| !b.is_empty()) else { return Some(None) };
+        let dequantize = self.producers.get(bias.as_str()).filter(|n| n.op_type == "DequantizeLinear")?;
+        let [integers, scale, ..] = dequantize.input.as_slice() else { return None };
+        let [x, w] = [0, 1].map(|i| self.dequantized(&node.input[i]).and_then(|t| self.constants.floats(&t[1])));
+        let (x, w, scale) = (x?, w?, self.constants.floats(scale)?);
+        let (&x, count) = (x.first()?, w.len().max(scale.len()));
+        let close = |c: usize| {
+            let unit = x * w[c % w.len()];
+            (scale[c % scale.len()] - unit).abs() <= 1e-3 * unit
+        };
+        let fits = !w.is_empty() && !scale.is_empty() && (0..count).all(close);
+        let integer = self.constants.get(integers)?.data_type == data_type::INT32;
+        (fits && integer).then(|| Some(integers.clone()))
     }
 
     /// A Relu that alone reads a node and is itself quantized with the lowest zero point.

@@ -1,13 +1,14 @@
 //! From ONNX nodes to steps: which nodes over quantized values we compute ourselves.
 
-use super::conv::{Conv, ConvOutput, ConvParams, Geometry};
-use super::execute::MOST_LEAVES;
+use super::conv::{Conv, ConvOutput, ConvParams};
 use super::float_conv::{FloatConv, Kind};
+use super::geometry::Geometry;
 use super::island::{Island, IslandOutput, LeafKind, Operation, Quantization, sigmoid};
 use super::kernels::{Isa, Prelu};
 use super::onnx::{Attributes, Constants, data_type};
 use super::pool::AveragePool;
 use super::region::{Op, ResizeTo};
+use super::trace::Trace;
 use crate::error::Result;
 use std::collections::{HashMap, HashSet};
 use tract_onnx::pb::NodeProto;
@@ -23,6 +24,13 @@ pub struct Recognized {
     pub bytes: Option<Sign>,
     /// What it computes.
     pub spec: Spec,
+}
+
+impl Recognized {
+    /// Whether it makes floats that stay in its region.
+    pub fn makes_floats(&self) -> bool {
+        matches!(&self.spec, Spec::Op(op) if op.makes_floats())
+    }
 }
 
 /// Type of quantized values in the model. We keep both as `u8`, signed ones 128 higher.
@@ -116,15 +124,10 @@ pub struct Context<'a> {
     pub producers: &'a HashMap<&'a str, &'a NodeProto>,
     /// Quantized values made so far.
     pub bytes: HashMap<&'a str, Sign>,
-    /// Float values that a float convolution of ours reads.
+    /// Thin float convolutions, by the value that they make.
+    pub float_convs: HashMap<&'a str, FloatConv>,
+    /// Float values that they read.
     pub read_by_float_conv: HashSet<&'a str>,
-}
-
-impl Context<'_> {
-    /// Whether the model is quantized at all; the others are tract's alone.
-    pub fn is_quantized(&self) -> bool {
-        self.producers.values().any(|n| n.op_type == "QuantizeLinear")
-    }
 }
 
 /// The convolution of a float node if it is thin enough to be one of ours.
@@ -137,9 +140,7 @@ pub fn float_convolution(node: &NodeProto, constants: &Constants<'_>) -> Option<
     };
     let &[first, second, h, w] = shape.as_slice() else { return None };
     let taps = h.checked_mul(w)?;
-    let context =
-        Context { constants, producers: &HashMap::new(), bytes: HashMap::new(), read_by_float_conv: HashSet::new() };
-    let mut geometry = Reader { node, context: &context }.geometry().ok()?;
+    let mut geometry = geometry(node).ok()?;
     if node.ints("kernel_shape").is_some() && geometry.kernel != [h, w] {
         return None;
     }
@@ -166,6 +167,39 @@ pub fn float_convolution(node: &NodeProto, constants: &Constants<'_>) -> Option<
     }
 }
 
+/// Windows of a convolution or pooling.
+fn geometry(node: &NodeProto) -> Found<Geometry> {
+    let pair = |name: &str, default: usize| -> Found<[usize; 2]> {
+        match node.ints(name) {
+            None => Ok([default; 2]),
+            Some(&[y, x]) if (0..=4096).contains(&y) && (0..=4096).contains(&x) => Ok([y as usize, x as usize]),
+            Some(other) => Err(format!("{name} = {other:?}, expected two values")),
+        }
+    };
+    let auto_pad = node.text("auto_pad", "NOTSET");
+    if !matches!(auto_pad.as_str(), "NOTSET" | "VALID") || node.int("ceil_mode", 0) != 0 {
+        return Err(format!("auto_pad {auto_pad} or ceil_mode"));
+    }
+    let pads = match node.ints("pads") {
+        Some(pads) if pads.len() == 4 && pads.iter().all(|p| (0..=1024).contains(p)) => pads.to_vec(),
+        None => vec![0; 4],
+        Some(other) => return Err(format!("pads = {other:?}")),
+    };
+    let pads: Vec<usize> = pads.iter().map(|&p| if auto_pad == "VALID" { 0 } else { p as usize }).collect();
+    let geometry = Geometry {
+        kernel: pair("kernel_shape", 1)?,
+        stride: pair("strides", 1)?,
+        dilation: pair("dilations", 1)?,
+        pad_before: [pads[0], pads[1]],
+        pad_after: [pads[2], pads[3]],
+    };
+    let zero = |v: [usize; 2]| v.contains(&0);
+    match zero(geometry.kernel) || zero(geometry.stride) || zero(geometry.dilation) {
+        true => Err("a kernel, stride or dilation of 0".into()),
+        false => Ok(geometry),
+    }
+}
+
 /// Why a node is not recognized.
 pub type Reason = String;
 
@@ -179,16 +213,15 @@ pub fn recognize(node: &NodeProto, context: &Context<'_>) -> std::result::Result
     {
         return Ok(Some(recognized));
     }
+    if let [output] = node.output.as_slice()
+        && let Some(conv) = context.float_convs.get(output.as_str())
+    {
+        let spec = Spec::Op(Op::FloatConv(conv.clone()));
+        let inputs = vec![node.input[0].clone()];
+        return Ok(Some(Recognized { inputs, output: output.clone(), bytes: None, spec }));
+    }
     let recognized = match node.op_type.as_str() {
         "QuantizeLinear" => reader.quantize(),
-        "Conv" | "ConvTranspose" if context.is_quantized() => {
-            return Ok(float_convolution(node, context.constants).map(|conv| Recognized {
-                inputs: vec![node.input[0].clone()],
-                output: node.output[0].clone(),
-                bytes: None,
-                spec: Spec::Op(Op::FloatConv(conv)),
-            }));
-        }
         "DequantizeLinear" if !reader.is_bytes(0) => return Ok(None),
         "DequantizeLinear" => {
             let q = reader.quantization(1, 2)?;
@@ -207,7 +240,7 @@ pub fn recognize(node: &NodeProto, context: &Context<'_>) -> std::result::Result
         "QLinearConcat" => reader.concat_requantized(),
         // The others work on floats unless what they read is quantized.
         _ if !node.input.iter().any(|i| context.bytes.contains_key(i.as_str())) => return Ok(None),
-        "MaxPool" => reader.geometry().and_then(|g| reader.moved(Op::MaxPool(g))),
+        "MaxPool" => geometry(node).and_then(|g| reader.moved(Op::MaxPool(g))),
         "Concat" => {
             let tables = vec![None; node.input.len()];
             let inputs: Vec<usize> = (0..node.input.len()).collect();
@@ -230,9 +263,11 @@ pub fn recognize(node: &NodeProto, context: &Context<'_>) -> std::result::Result
 }
 
 /// One node, with what is known around it.
-struct Reader<'a> {
-    node: &'a NodeProto,
-    context: &'a Context<'a>,
+pub struct Reader<'a> {
+    /// The node.
+    pub node: &'a NodeProto,
+    /// What is around it.
+    pub context: &'a Context<'a>,
 }
 
 type Found<T> = std::result::Result<T, Reason>;
@@ -242,7 +277,8 @@ impl<'a> Reader<'a> {
         self.node.input.get(index).map(String::as_str).filter(|name| !name.is_empty())
     }
 
-    fn is_bytes(&self, index: usize) -> bool {
+    /// Whether an input is quantized.
+    pub fn is_bytes(&self, index: usize) -> bool {
         self.input(index).is_some_and(|name| self.context.bytes.contains_key(name))
     }
 
@@ -273,7 +309,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A whole tensor's quantization from the inputs of its scale and zero point.
-    fn quantization(&self, scale: usize, zero: usize) -> Found<(Quantization, Sign)> {
+    pub fn quantization(&self, scale: usize, zero: usize) -> Found<(Quantization, Sign)> {
         let name = self.input(scale).ok_or("no scale")?;
         let scale = self.context.constants.float(name).filter(|s| s.is_finite() && *s > 0.0);
         let scale = scale.ok_or_else(|| format!("{name:?} is not one positive constant"))?;
@@ -293,26 +329,16 @@ impl<'a> Reader<'a> {
 
     fn quantize(&self) -> Found<Recognized> {
         let (output, sign) = self.quantization(1, 2)?;
-        let mut trace = Trace { context: self.context, inputs: vec![], leaves: vec![], operations: vec![] };
         let value = self.input(0).ok_or("no input")?;
-        if !trace.follow(value, 16) || trace.inputs.len() > MOST_LEAVES || !trace.finish() {
-            trace = Trace { context: self.context, inputs: vec![], leaves: vec![], operations: vec![] };
-            trace.leaf(value, LeafKind::Floats);
-        }
-        let island = Island { leaves: trace.leaves, operations: trace.operations, output: IslandOutput::Bytes(output) };
-        self.found(trace.inputs, Some(sign), Spec::Op(Op::Island(island)))
+        let trace = Trace::of(value, self.context).unwrap_or_else(|| Trace::leaf(value, self.context));
+        let (inputs, island) = trace.into_island(IslandOutput::Bytes(output));
+        self.found(inputs, Some(sign), Spec::Op(Op::Island(island)))
     }
 
     /// Float arithmetic whose result a float convolution reads.
     fn float_island(&self, value: &str) -> Option<Recognized> {
-        let mut trace = Trace { context: self.context, inputs: vec![], leaves: vec![], operations: vec![] };
-        let followed = trace.follow(value, 16) && trace.inputs.len() <= MOST_LEAVES && trace.finish();
-        let itself = trace.inputs.iter().any(|i| i == value);
-        if !followed || itself {
-            return None;
-        }
-        let island = Island { leaves: trace.leaves, operations: trace.operations, output: IslandOutput::Floats };
-        self.found(trace.inputs, None, Spec::Op(Op::Island(island))).ok()
+        let (inputs, island) = Trace::of(value, self.context)?.into_island(IslandOutput::Floats);
+        self.found(inputs, None, Spec::Op(Op::Island(island))).ok()
     }
 
     fn binary(&self, operation: Operation) -> Found<Recognized> {
@@ -337,7 +363,7 @@ impl<'a> Reader<'a> {
             return Err("channels_last".into());
         }
         let whole = self.node.op_type == "QLinearGlobalAveragePool";
-        let geometry = if whole { None } else { Some(self.geometry()?) };
+        let geometry = if whole { None } else { Some(geometry(self.node)?) };
         let count_include_pad = self.node.int("count_include_pad", 0) != 0;
         self.step(&[0], Some(sign), Op::AveragePool(AveragePool { geometry, count_include_pad, from, to }))
     }
@@ -351,39 +377,6 @@ impl<'a> Reader<'a> {
         };
         let tables = inputs.iter().map(table).collect::<Found<_>>()?;
         self.step(&inputs, Some(sign), Op::Concat { axis: self.node.int("axis", 0), tables })
-    }
-
-    /// Windows of a convolution or pooling.
-    fn geometry(&self) -> Found<Geometry> {
-        let pair = |name: &str, default: usize| -> Found<[usize; 2]> {
-            match self.node.ints(name) {
-                None => Ok([default; 2]),
-                Some(&[y, x]) if (0..=4096).contains(&y) && (0..=4096).contains(&x) => Ok([y as usize, x as usize]),
-                Some(other) => Err(format!("{name} = {other:?}, expected two values")),
-            }
-        };
-        let auto_pad = self.node.text("auto_pad", "NOTSET");
-        if !matches!(auto_pad.as_str(), "NOTSET" | "VALID") || self.node.int("ceil_mode", 0) != 0 {
-            return Err(format!("auto_pad {auto_pad} or ceil_mode"));
-        }
-        let pads = match self.node.ints("pads") {
-            Some(pads) if pads.len() == 4 && pads.iter().all(|p| (0..=1024).contains(p)) => pads.to_vec(),
-            None => vec![0; 4],
-            Some(other) => return Err(format!("pads = {other:?}")),
-        };
-        let pads: Vec<usize> = pads.iter().map(|&p| if auto_pad == "VALID" { 0 } else { p as usize }).collect();
-        let geometry = Geometry {
-            kernel: pair("kernel_shape", 1)?,
-            stride: pair("strides", 1)?,
-            dilation: pair("dilations", 1)?,
-            pad_before: [pads[0], pads[1]],
-            pad_after: [pads[2], pads[3]],
-        };
-        let zero = |v: [usize; 2]| v.contains(&0);
-        match zero(geometry.kernel) || zero(geometry.stride) || zero(geometry.dilation) {
-            true => Err("a kernel, stride or dilation of 0".into()),
-            false => Ok(geometry),
-        }
     }
 
     /// Weights less their zero point, as `i8`.
@@ -429,7 +422,7 @@ impl<'a> Reader<'a> {
         let &[out_channels, in_group, h, w] = shape.as_slice() else {
             return Err(format!("weights of shape {shape:?}: only 2-D convolutions"));
         };
-        let mut geometry = self.geometry()?;
+        let mut geometry = geometry(self.node)?;
         if self.node.ints("kernel_shape").is_some() && geometry.kernel != [h, w] {
             return Err(format!("kernel_shape {:?}, its weights are {h} × {w}", geometry.kernel));
         }
@@ -524,110 +517,3 @@ impl<'a> Reader<'a> {
 }
 
 const REACH: &str = "weights that do not fit a signed byte less their zero point";
-
-/// Follows a float value back to where it was dequantized.
-struct Trace<'a> {
-    context: &'a Context<'a>,
-    inputs: Vec<String>,
-    leaves: Vec<LeafKind>,
-    operations: Vec<Operation>,
-}
-
-impl Trace<'_> {
-    fn leaf(&mut self, value: &str, kind: LeafKind) {
-        self.operations.push(Operation::Leaf(self.leaves.len()));
-        self.inputs.push(value.into());
-        self.leaves.push(kind);
-    }
-
-    /// Whether something is gained by it: quantized leaves, or work to do.
-    fn finish(&self) -> bool {
-        self.leaves.iter().any(|l| matches!(l, LeafKind::Bytes(_))) || self.operations.len() > 1
-    }
-
-    /// Adds the operations that make `value`; false when it is nested too deeply.
-    fn follow(&mut self, value: &str, depth: usize) -> bool {
-        let Some(node) = self.context.producers.get(value) else {
-            self.leaf(value, LeafKind::Floats);
-            return true;
-        };
-        if depth == 0 || self.inputs.len() > MOST_LEAVES {
-            return false;
-        }
-        let reader = Reader { node, context: self.context };
-        if node.op_type == "DequantizeLinear"
-            && reader.is_bytes(0)
-            && let Ok((quantization, _)) = reader.quantization(1, 2)
-        {
-            self.leaf(&node.input[0], LeafKind::Bytes(quantization));
-            return true;
-        }
-        match self.operation(node) {
-            Some((operation, operands)) => {
-                let followed = operands.iter().all(|operand| self.follow(operand, depth - 1));
-                self.operations.push(operation);
-                followed
-            }
-            _ => {
-                self.leaf(value, LeafKind::Floats);
-                true
-            }
-        }
-    }
-
-    /// What a float node computes of which operands, if it is one that islands know.
-    fn operation<'n>(&self, node: &'n NodeProto) -> Option<(Operation, Vec<&'n str>)> {
-        let constants = self.context.constants;
-        let input = |i: usize| node.input.get(i).map(String::as_str).filter(|n| !n.is_empty());
-        let x = input(0)?;
-        let per_channel = |i: usize| input(i).and_then(|name| channel_values(constants, name));
-        let operation = match node.op_type.as_str() {
-            "Relu" => Operation::Prelu(vec![0.0]),
-            "LeakyRelu" => Operation::Prelu(vec![node.float("alpha", 0.01)]),
-            "PRelu" => Operation::Prelu(per_channel(1)?),
-            "Sigmoid" => Operation::Sigmoid,
-            "Clip" => {
-                let limit = |i: usize, name: &str, default: f32| match input(i) {
-                    Some(name) => constants.float(name),
-                    None => Some(node.float(name, default)),
-                };
-                Operation::Clip(limit(1, "min", f32::MIN)?, limit(2, "max", f32::MAX)?)
-            }
-            "BatchNormalization" if node.output.len() == 1 => {
-                let values = |i: usize| input(i).and_then(|name| constants.floats(name));
-                let (gamma, beta, mean, variance) = (values(1)?, values(2)?, values(3)?, values(4)?);
-                let same = [&beta, &mean, &variance].iter().all(|v| v.len() == gamma.len());
-                let epsilon = node.float("epsilon", 1e-5);
-                let factor: Vec<f32> =
-                    gamma.iter().zip(&variance).map(|(g, v)| g * (1.0 / (v + epsilon).sqrt())).collect();
-                let term = beta.iter().zip(&mean).zip(&factor).map(|((b, m), f)| b - m * f).collect();
-                same.then_some(Operation::Affine(factor, term))?
-            }
-            "Add" | "Mul" => {
-                let other = input(1)?;
-                let add = node.op_type == "Add";
-                for (x, parameter) in [(x, other), (other, x)] {
-                    if constants.contains(parameter) {
-                        let values = channel_values(constants, parameter)?;
-                        let operation = match add {
-                            true => Operation::Affine(vec![1.0], values),
-                            false => Operation::Affine(values, vec![0.0]),
-                        };
-                        return Some((operation, vec![x]));
-                    }
-                }
-                return Some((if add { Operation::Add } else { Operation::Mul }, vec![x, other]));
-            }
-            _ => return None,
-        };
-        Some((operation, vec![x]))
-    }
-}
-
-/// A parameter that is one number, or one per channel of pictures (`C × 1 × 1`).
-fn channel_values(constants: &Constants<'_>, name: &str) -> Option<Vec<f32>> {
-    let values = constants.floats(name)?;
-    let shape = constants.shape(name)?;
-    let per_channel = matches!(shape.as_slice(), [_, 1, 1] | [1, _, 1, 1]);
-    (values.len() == 1 || per_channel).then_some(values)
-}

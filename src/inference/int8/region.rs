@@ -2,8 +2,9 @@
 //! steps over bytes. Weights are packed once; what depends on the input's shape is a
 //! [`super::plan::Plan`].
 
-use super::conv::{Conv, Geometry};
+use super::conv::Conv;
 use super::float_conv::FloatConv;
+use super::geometry::Geometry;
 use super::island::{Island, IslandOutput};
 use super::pool::AveragePool;
 use crate::error::Result;

@@ -368,21 +368,45 @@ tests! {
         assert!(in_float[1].contains("the Slice"), "{in_float:?}");
     }
 
-    fn a_run_allocates_no_more_than_its_outputs() {
-        // The arena is made by the first run and used by the others.
-        let mut g = Graph::new(10, &[1, 3, 16, 16]);
+    fn floats_that_leave_a_region_come_back_into_another() {
+        let mut g = Graph::new(11, &[2, 6]);
         let x = g.quantize("x", 0.0213, false);
-        let y = g.conv(&x, [8, 3, 3, 3], 1, &[("pads", ints(&[1, 1, 1, 1]))]);
-        let y = g.dequantize(&y);
-        let model = Model::from_onnx(&g.file(&[&y])).unwrap();
-        let network = model.network(&[1, 3, 16, 16]).unwrap();
-        let input = ArrayD::from_elem(vec![1, 3, 16, 16], 0.3);
-        network.run(input.view()).unwrap();
-        let bytes = network.activation_bytes();
-        assert!(bytes > 0);
-        for _ in 0..3 {
-            network.run(input.view()).unwrap();
-        }
-        assert_eq!(network.activation_bytes(), bytes);
+        let dense = |g: &mut Graph, x: &Quantized| {
+            let bytes: Vec<u8> = (0..36).map(|_| g.random.byte()).collect();
+            let w = g.constant(data_type::INT8, &[6, 6], bytes);
+            let (ws, wz) = (g.floats(&[], &[0.004]), g.constant(data_type::INT8, &[], vec![0]));
+            let bias = g.bias(6);
+            let alpha = [("transB", Attribute::Int(1)), ("alpha", Attribute::Float(0.5))];
+            g.node("QGemm", [x.as_slice(), &[w, ws, wz, bias]].concat(), &alpha)
+        };
+        let first = dense(&mut g, &x);
+        let active = g.node("Relu", vec![first], &[]);
+        let middle = g.quantize(&active, 0.0171, false);
+        let last = dense(&mut g, &middle);
+        assert_eq!(g.check("dense, Relu, dense", &last), Vec::<String>::new());
+    }
+
+    fn parameters_per_channel_follow_a_transposition() {
+        let mut g = Graph::new(12, &[1, 4, 5, 6]);
+        let x = g.quantize("x", 0.0213, false);
+        let turned = g.node("Transpose", vec![x[0].clone()], &[("perm", ints(&[0, 2, 3, 1]))]);
+        let float = g.dequantize(&[turned, x[1].clone(), x[2].clone()]);
+        let slope = g.floats(&[5, 1, 1], &[0.1, -0.2, 0.3, 2.0, 0.0]);
+        let active = g.node("PRelu", vec![float, slope], &[]);
+        let z = g.quantize(&active, 0.0307, false);
+        let z = g.dequantize(&z);
+        assert_eq!(g.check("PRelu after Transpose", &z), Vec::<String>::new());
+    }
+
+    fn a_float_pixel_spread_over_a_picture_is_an_error() {
+        let mut g = Graph::new(13, &[1, 4, 6, 6]);
+        let x = g.quantize("x", 0.0213, false);
+        let float = g.dequantize(&x);
+        let mean = g.node("ReduceMean", vec!["x".into()], &[("axes", ints(&[2, 3])), ("keepdims", Attribute::Int(1))]);
+        let sum = g.node("Add", vec![float, mean], &[]);
+        let z = g.quantize(&sum, 0.03, false);
+        let z = g.dequantize(&z);
+        let error = Model::from_onnx(&g.file(&[&z])).unwrap().network(&[1, 4, 6, 6]).err().unwrap();
+        assert!(error.to_string().contains("do not go together"), "{error}");
     }
 }

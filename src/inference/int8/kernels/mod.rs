@@ -40,9 +40,14 @@ pub const TILE_PIXELS: usize = 4;
 /// Accumulators of one pixel and one block of channels.
 pub type Sums = [i32; BLOCK];
 
-/// Instruction set of a kernel, and for relaxed SIMD how its dot instruction behaves.
+/// Instruction set of a kernel. There are none but those that this machine has: a value
+/// comes from [`Isa::available`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Isa {
+pub struct Isa(Set);
+
+/// Instruction sets, and for relaxed SIMD how its dot instruction behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Set {
     /// Plain Rust; the reference.
     Scalar,
     /// WebAssembly `simd128`: `i32x4.dot_i16x8_s` on widened activations.
@@ -211,101 +216,94 @@ impl Output<'_> {
 
 /// Calls a kernel for the kind of output at run time.
 macro_rules! dispatch {
-    ($kind:expr, $module:ident :: $kernel:ident ( $($argument:expr),* )) => {
-        // SAFETY: the caller has checked that all reads and writes stay within the
-        // slices, and an instruction set's variant exists only where it was detected.
+    ($kind:expr, $module:ident :: $kernel:ident $([$scheme:literal])? ( $($argument:expr),* )) => {
+        // SAFETY: the caller has checked that all reads and writes stay within the slices,
+        // and an `Isa` exists only for what was detected.
         unsafe {
             match $kind {
-                finish::SUMS => $module::$kernel::<{ finish::SUMS }>($($argument),*),
-                finish::REQUANTIZE => $module::$kernel::<{ finish::REQUANTIZE }>($($argument),*),
-                _ => $module::$kernel::<{ finish::PRELU }>($($argument),*),
-            }
-        }
-    };
-    ($kind:expr, $scheme:expr, $module:ident :: $kernel:ident ( $($argument:expr),* )) => {
-        // SAFETY: as above.
-        unsafe {
-            match $kind {
-                finish::SUMS => $module::$kernel::<{ finish::SUMS }, $scheme>($($argument),*),
-                finish::REQUANTIZE => $module::$kernel::<{ finish::REQUANTIZE }, $scheme>($($argument),*),
-                _ => $module::$kernel::<{ finish::PRELU }, $scheme>($($argument),*),
+                finish::SUMS => $module::$kernel::<{ finish::SUMS } $(, $scheme)?>($($argument),*),
+                finish::REQUANTIZE => $module::$kernel::<{ finish::REQUANTIZE } $(, $scheme)?>($($argument),*),
+                _ => $module::$kernel::<{ finish::PRELU } $(, $scheme)?>($($argument),*),
             }
         }
     };
 }
 
 impl Isa {
+    /// Plain Rust, the reference; every machine has it.
+    pub const SCALAR: Isa = Isa(Set::Scalar);
+
     /// The fastest kernel that is exact on this machine.
     pub fn best() -> Isa {
         static BEST: std::sync::OnceLock<Isa> = std::sync::OnceLock::new();
-        *BEST.get_or_init(|| Self::available().last().copied().unwrap_or(Isa::Scalar))
+        *BEST.get_or_init(|| Self::available().last().copied().unwrap_or(Self::SCALAR))
     }
 
     /// Every kernel that can run here and has proved itself, the slowest first.
     pub fn available() -> Vec<Isa> {
-        let mut all = vec![Isa::Scalar];
+        let mut all = vec![Set::Scalar];
         #[cfg(target_arch = "wasm32")]
-        all.push(Isa::Simd128);
+        all.push(Set::Simd128);
         #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
-        all.extend([Isa::RelaxedSigned, Isa::RelaxedPairs, Isa::RelaxedExact]);
+        all.extend([Set::RelaxedSigned, Set::RelaxedPairs, Set::RelaxedExact]);
         #[cfg(target_arch = "x86_64")]
         if std::arch::is_x86_feature_detected!("avx2") {
-            all.extend([Isa::Avx2Words, Isa::Avx2]);
+            all.extend([Set::Avx2Words, Set::Avx2]);
             if std::arch::is_x86_feature_detected!("avxvnni") {
-                all.push(Isa::AvxVnni);
+                all.push(Set::AvxVnni);
             }
             let avx512 = std::arch::is_x86_feature_detected!("avx512vnni");
             if avx512 && std::arch::is_x86_feature_detected!("avx512vl") {
-                all.push(Isa::Avx512Vnni);
+                all.push(Set::Avx512Vnni);
             }
         }
-        all.retain(|&isa| isa == Isa::Scalar || proof::is_exact(isa));
-        all
+        let exact = |&isa: &Isa| isa == Self::SCALAR || proof::is_exact(isa);
+        all.into_iter().map(Isa).filter(exact).collect()
     }
 
     /// Name for logs and reports.
     pub fn name(self) -> &'static str {
-        match self {
-            Isa::Scalar => "scalar",
+        match self.0 {
+            Set::Scalar => "scalar",
             #[cfg(target_arch = "wasm32")]
-            Isa::Simd128 => "simd128",
+            Set::Simd128 => "simd128",
             #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
-            Isa::RelaxedExact => "relaxed-simd",
+            Set::RelaxedExact => "relaxed-simd",
             #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
-            Isa::RelaxedPairs => "relaxed-simd, split weights",
+            Set::RelaxedPairs => "relaxed-simd, split weights",
             #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
-            Isa::RelaxedSigned => "relaxed-simd, signed",
+            Set::RelaxedSigned => "relaxed-simd, signed",
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2Words => "avx2, words",
+            Set::Avx2Words => "avx2, words",
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => "avx2",
+            Set::Avx2 => "avx2",
             #[cfg(target_arch = "x86_64")]
-            Isa::AvxVnni => "avx-vnni",
+            Set::AvxVnni => "avx-vnni",
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512Vnni => "avx512-vnni",
+            Set::Avx512Vnni => "avx512-vnni",
         }
     }
 
     /// The instruction set to use instead where many weights would have to be split.
     pub fn without_splitting(self) -> Isa {
-        match self {
+        match self.0 {
             #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
-            Isa::RelaxedPairs => Isa::Simd128,
+            Set::RelaxedPairs => Isa(Set::Simd128),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => Isa::Avx2Words,
+            Set::Avx2 => Isa(Set::Avx2Words),
             _ => self,
         }
     }
 
     /// How the activations of a [`Gemm`] are laid out.
     pub fn activations(self) -> Activations {
-        match self {
+        match self.0 {
             #[cfg(target_arch = "wasm32")]
-            Isa::Simd128 => Activations::Words,
+            Set::Simd128 => Activations::Words,
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2Words => Activations::Words,
+            Set::Avx2Words => Activations::Words,
             #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
-            Isa::RelaxedSigned => Activations::SignedBytes,
+            Set::RelaxedSigned => Activations::SignedBytes,
             _ => Activations::Bytes,
         }
     }
@@ -320,22 +318,22 @@ impl Isa {
 
     /// Whether depthwise weights are taken four taps at a time as bytes, or two as words.
     fn depthwise_in_quads(self) -> bool {
-        match self {
+        match self.0 {
             #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
-            Isa::RelaxedExact => true,
+            Set::RelaxedExact => true,
             _ => false,
         }
     }
 
     /// Which weights have to be split.
     pub fn weight_limit(self) -> WeightLimit {
-        match self {
+        match self.0 {
             #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
-            Isa::RelaxedPairs => WeightLimit::Pairs,
+            Set::RelaxedPairs => WeightLimit::Pairs,
             #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
-            Isa::RelaxedSigned => WeightLimit::Symmetric,
+            Set::RelaxedSigned => WeightLimit::Symmetric,
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => WeightLimit::Pairs,
+            Set::Avx2 => WeightLimit::Pairs,
             _ => WeightLimit::None,
         }
     }
@@ -350,22 +348,22 @@ impl Isa {
         assert!(gemm.blocks.end <= gemm.panels.blocks() && gemm.blocks.end <= gemm.bias.len(), "too few blocks");
         assert!(gemm.channels.div_ceil(BLOCK) == gemm.blocks.len(), "channels do not fit the blocks");
         let (target, kind) = output.checked(gemm.pixels.len(), gemm.channels, gemm.blocks.end);
-        match self {
-            Isa::Scalar => dispatch!(kind, scalar::gemm(gemm, target)),
+        match self.0 {
+            Set::Scalar => dispatch!(kind, scalar::gemm(gemm, target)),
             #[cfg(target_arch = "wasm32")]
-            Isa::Simd128 => dispatch!(kind, wasm_simd128::gemm(gemm, target)),
+            Set::Simd128 => dispatch!(kind, wasm_simd128::gemm(gemm, target)),
             #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
-            Isa::RelaxedPairs => dispatch!(kind, true, wasm_relaxed::gemm(gemm, target)),
+            Set::RelaxedPairs => dispatch!(kind, wasm_relaxed::gemm[true](gemm, target)),
             #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
-            Isa::RelaxedExact | Isa::RelaxedSigned => dispatch!(kind, false, wasm_relaxed::gemm(gemm, target)),
+            Set::RelaxedExact | Set::RelaxedSigned => dispatch!(kind, wasm_relaxed::gemm[false](gemm, target)),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2Words => dispatch!(kind, x86_avx2::gemm_words(gemm, target)),
+            Set::Avx2Words => dispatch!(kind, x86_avx2::gemm_words(gemm, target)),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => dispatch!(kind, x86_avx2::gemm(gemm, target)),
+            Set::Avx2 => dispatch!(kind, x86_avx2::gemm(gemm, target)),
             #[cfg(target_arch = "x86_64")]
-            Isa::AvxVnni => dispatch!(kind, x86_vnni::gemm_avx(gemm, target)),
+            Set::AvxVnni => dispatch!(kind, x86_vnni::gemm_avx(gemm, target)),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512Vnni => dispatch!(kind, x86_vnni::gemm_avx512(gemm, target)),
+            Set::Avx512Vnni => dispatch!(kind, x86_vnni::gemm_avx512(gemm, target)),
         }
     }
 
@@ -380,16 +378,16 @@ impl Isa {
         assert!(weights.in_quads() == self.depthwise_in_quads(), "depthwise weights of another kernel");
         assert!(depthwise.channels.div_ceil(BLOCK) == blocks, "channels do not fit the blocks");
         let (target, kind) = output.checked(depthwise.pixels.len(), depthwise.channels, blocks);
-        match self {
-            Isa::Scalar => dispatch!(kind, scalar::depthwise(depthwise, target)),
+        match self.0 {
+            Set::Scalar => dispatch!(kind, scalar::depthwise(depthwise, target)),
             #[cfg(target_arch = "wasm32")]
-            Isa::Simd128 => dispatch!(kind, wasm_simd128::depthwise(depthwise, target)),
+            Set::Simd128 => dispatch!(kind, wasm_simd128::depthwise(depthwise, target)),
             #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
-            Isa::RelaxedExact => dispatch!(kind, wasm_relaxed::depthwise(depthwise, target)),
+            Set::RelaxedExact => dispatch!(kind, wasm_relaxed::depthwise(depthwise, target)),
             #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
-            Isa::RelaxedPairs | Isa::RelaxedSigned => dispatch!(kind, wasm_simd128::depthwise(depthwise, target)),
+            Set::RelaxedPairs | Set::RelaxedSigned => dispatch!(kind, wasm_simd128::depthwise(depthwise, target)),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 | Isa::Avx2Words | Isa::AvxVnni | Isa::Avx512Vnni => {
+            Set::Avx2 | Set::Avx2Words | Set::AvxVnni | Set::Avx512Vnni => {
                 dispatch!(kind, x86_avx2::depthwise(depthwise, target))
             }
         }

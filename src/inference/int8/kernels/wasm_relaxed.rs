@@ -5,9 +5,9 @@
 //!
 //! | machine | `i32x4.relaxed_dot_i8x16_i7x16_add` | scheme |
 //! |---|---|---|
-//! | AVX-VNNI | `vpdpbusd`: u8 × s8, exact | [`super::Isa::RelaxedExact`] |
-//! | SSSE3, AVX2 | `pmaddubsw`: u8 × s8, pairs saturate at 16 bits | [`super::Isa::RelaxedPairs`] |
-//! | ARM | `sdot` and its stand-ins: s8 × s8 | [`super::Isa::RelaxedSigned`] |
+//! | AVX-VNNI | `vpdpbusd`: u8 × s8, exact | [`super::Set::RelaxedExact`] |
+//! | SSSE3, AVX2 | `pmaddubsw`: u8 × s8, pairs saturate at 16 bits | [`super::Set::RelaxedPairs`] |
+//! | ARM | `sdot` and its stand-ins: s8 × s8 | [`super::Set::RelaxedSigned`] |
 //!
 //! In the second scheme `i16x8.relaxed_dot_i8x16_i7x16` and a widening dot with ones,
 //! kept in a register, take three instructions where engines expand the first one to five.
@@ -102,7 +102,7 @@ fn dot<const PAIRS: bool>(weights: v128, activations: v128, acc: v128, ones: v12
     }
 }
 
-/// For [`super::Isa::RelaxedExact`]: four taps at a time.
+/// For [`super::Set::RelaxedExact`]: four taps at a time.
 ///
 /// # Safety
 /// `Isa::depthwise` has checked that all reads and writes lie within the slices.
