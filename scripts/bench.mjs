@@ -13,7 +13,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { measureAll } from './bench/measure.mjs';
 import { NETWORKS } from './bench/networks.mjs';
-import { bars, geometricMeans, shares, speedups, text } from './bench/report.mjs';
+import { bars, geometricMeans, rates, shares, speedups, text } from './bench/report.mjs';
 import { ensureModels } from './bench/setup.mjs';
 import { build } from './build.mjs';
 import { ROOT, SetupError, ensureNpmPackages, ensurePrograms, main } from './lib/tools.mjs';
@@ -60,7 +60,7 @@ await main(async () => {
   ensureModels(networks);
   const folder = wasm ?? join(ROOT, 'www', 'wasm');
   const { models: rows, device } = await measureAll(networks, { wasm: folder, rounds, budget_s: BUDGET_S });
-  const models = rows.map((model) => ({ ...model, ...speedups(model), ...shares(model) }));
+  const models = rows.map((model) => ({ ...model, ...speedups(model), ...shares(model), ...rates(model) }));
   const means = geometricMeans(models);
   const result = {
     models,

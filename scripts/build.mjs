@@ -28,7 +28,7 @@ async function buildWasm() {
     const out = join(ROOT, 'www', 'wasm', variant.name);
     mkdirSync(out, { recursive: true });
     unlessUnchanged(join(out, '.stamp'), join(out, 'framesift.js'), [...rust, JSON.stringify(config)], () => {
-      run('cargo', ['build', '--locked', '--release', '--lib', '--target', 'wasm32-unknown-unknown', ...features]);
+      run('cargo', ['build', '--locked', '--release', '--lib', '--no-default-features', '--target', 'wasm32-unknown-unknown', ...features]);
       run(bindgen, ['--target', 'web', ...config['wasm-bindgen'].args, '--out-dir', out, WASM]);
     });
   }

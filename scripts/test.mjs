@@ -22,7 +22,7 @@ function testWasm() {
     WASM_BINDGEN_TEST_TIMEOUT: '300',
     WASM_BINDGEN_TEST_DRIVER_TIMEOUT: '60',
   };
-  const cargo = ['test', '--locked', '--release', '--target', 'wasm32-unknown-unknown'];
+  const cargo = ['test', '--locked', '--release', '--no-default-features', '--target', 'wasm32-unknown-unknown'];
   run('cargo', [...cargo, '--features', 'relaxed-simd', ...WASM_TESTS], { env, stdout: 1 });
   run('cargo', [...cargo, '--lib'], { env, stdout: 1 });
 }

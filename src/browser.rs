@@ -288,6 +288,13 @@ pub struct BenchNetwork {
     network: crate::inference::Network,
 }
 
+/// For `npm run bench`: runs this build's dot instruction on registers alone, `rounds` times
+/// some, and returns how many products that were.
+#[wasm_bindgen]
+pub fn bench_dots(rounds: u32) -> f64 {
+    Isa::best().dots(rounds) as f64
+}
+
 /// Input of [`BenchNetwork::new`].
 #[derive(Deserialize)]
 struct Shape(Vec<usize>);

@@ -35,6 +35,7 @@ function row(network, { times_ms = {}, errors, ...compared }) {
     shape: network.shape,
     ...Object.fromEntries(ms),
     ...compared.bytes,
+    ...compared.rates,
     cosine_to_onnxruntime: compared.cosine_to_onnxruntime ?? null,
     fp32_cosine_to_onnxruntime: compared.fp32_cosine_to_onnxruntime ?? null,
     simd128_identical_to_relaxed: compared.identical ?? null,

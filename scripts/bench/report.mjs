@@ -24,6 +24,19 @@ export function shares(model) {
   return { memory_share: share('memory'), weights_share: share('weights') };
 }
 
+/** GMAC/s of our INT8 builds, and what share that is of the build's dot instruction on registers alone. */
+export function rates(model) {
+  const of = BUILDS.flatMap((build) => {
+    const [ms, peak] = [model[`int8_${build}_ms`], model[`int8_${build}_peak_gmac_per_s`]];
+    const rate = ms && model.int8_macs ? model.int8_macs / ms / 1e6 : null;
+    return [
+      [`${build}_gmac_per_s`, rate],
+      [`${build}_peak_share`, rate && peak ? rate / peak : null],
+    ];
+  });
+  return Object.fromEntries(of);
+}
+
 /** The geometric mean, or null when a value is missing. */
 function geometricMean(values) {
   if (values.length === 0 || values.includes(null)) return null;
@@ -76,6 +89,10 @@ const COLUMNS = [
   ['relaxed:FP32', (m) => number(m.relaxed_times_fp32, 2)],
   ['simd128:INT8', (m) => number(m.simd128_times_int8, 2)],
   ['simd128:FP32', (m) => number(m.simd128_times_fp32, 2)],
+  ['relaxed GMAC/s', (m) => number(m.relaxed_gmac_per_s, 1)],
+  ['of peak', (m) => number(m.relaxed_peak_share, 2)],
+  ['simd128 GMAC/s', (m) => number(m.simd128_gmac_per_s, 1)],
+  ['of peak', (m) => number(m.simd128_peak_share, 2)],
   ['cosine', (m) => number(m.cosine_to_onnxruntime, 6)],
   ['memory', (m) => number(m.memory_share, 2)],
   ['weights', (m) => number(m.weights_share, 2)],
@@ -98,6 +115,7 @@ export function text({ models, geometric_means: means, bars: list, device, versi
   return [
     'Milliseconds per run, medians, one thread each. relaxed, simd128: our INT8 builds; FP32: our build (tract);',
     'ort: ONNX Runtime Web; relaxed:INT8 and so on: how many times as fast as ort with INT8 and FP32.',
+    'of peak: of what the build\'s dot instruction reaches on registers alone; only INT8 products count.',
     'memory, weights: what our INT8 takes as a share of FP32 under tract.',
     '',
     ...rows.map(line),

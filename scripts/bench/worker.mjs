@@ -21,7 +21,21 @@ async function ours(folder, id, { file, shape }) {
     /** wasm memory never shrinks: after some runs, what the model has taken, its loading included. */
     memory: () => memory.buffer.byteLength - before,
     weights_bytes: network.packed_bytes,
+    int8_macs: network.int8_macs,
+    peak_gmac_per_s: () => peak(wasm),
   };
+}
+
+/** Products per nanosecond of the build's dot instruction on registers alone: the best of some tries. */
+function peak(wasm) {
+  const ROUNDS = 1 << 21;
+  let best = 0;
+  for (let i = 0; i < 12; i++) {
+    const start = performance.now();
+    const products = wasm.bench_dots(ROUNDS);
+    best = Math.max(best, products / (performance.now() - start) / 1e6);
+  }
+  return best;
 }
 
 async function onnxruntimeWeb({ file, shape }) {
@@ -150,9 +164,15 @@ async function measure(job) {
     fp32_weights_bytes: fp32_file_bytes,
   };
   const loaded = performance.getEntriesByType('resource').map(({ name }) => new URL(name).pathname);
+  const rates = {
+    int8_macs: engines.int8_relaxed?.int8_macs ?? null,
+    int8_relaxed_peak_gmac_per_s: engines.int8_relaxed?.peak_gmac_per_s() ?? null,
+    int8_simd128_peak_gmac_per_s: engines.int8_simd128?.peak_gmac_per_s() ?? null,
+  };
   return {
     ...compared,
     bytes,
+    rates,
     times_ms,
     errors,
     about,

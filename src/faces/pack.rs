@@ -111,6 +111,14 @@ impl Pack {
         Ok(Self { spec, detector, embedder })
     }
 
+    /// The default pack, which is compiled in.
+    #[cfg(all(feature = "cli", not(target_arch = "wasm32")))]
+    pub fn built_in() -> Result<Self> {
+        let spec = PackSpec::parse(include_str!("../../models/pack.toml"))?;
+        let detector = include_bytes!("../../models/centerface.int8.onnx").to_vec();
+        Self::new(spec, detector, include_bytes!("../../models/mobilefacenet.int8.onnx").to_vec())
+    }
+
     /// Reads a pack from its folder.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn open(folder: &std::path::Path) -> Result<Self> {

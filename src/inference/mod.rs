@@ -5,6 +5,8 @@
 //! file and runs what is float, and [`int8`] runs the quantized regions.
 
 pub mod int8;
+#[cfg(all(feature = "onnxruntime", not(target_arch = "wasm32")))]
+pub mod onnxruntime;
 
 use crate::error::{Error, Result, inference};
 use int8::compile::{Compiled, compile};

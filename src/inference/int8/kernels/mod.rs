@@ -15,7 +15,10 @@
 //! bit-identical to [`scalar`]. `README.md` beside this file has the measured reason
 //! for each choice.
 
+#[cfg(target_arch = "aarch64")]
+mod arm_neon;
 mod panels;
+mod peak;
 mod proof;
 mod requantize;
 mod scalar;
@@ -76,6 +79,12 @@ enum Set {
     /// The same instruction of AVX-512 VNNI.
     #[cfg(target_arch = "x86_64")]
     Avx512Vnni,
+    /// 64-bit ARM: widening multiplications of signed bytes.
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+    /// 64-bit ARM: `sdot`.
+    #[cfg(target_arch = "aarch64")]
+    NeonDot,
 }
 
 /// How a kernel wants the activations of a [`Gemm`].
@@ -257,6 +266,13 @@ impl Isa {
                 all.push(Set::Avx512Vnni);
             }
         }
+        #[cfg(target_arch = "aarch64")]
+        {
+            all.push(Set::Neon);
+            if std::arch::is_aarch64_feature_detected!("dotprod") {
+                all.push(Set::NeonDot);
+            }
+        }
         let exact = |&isa: &Isa| isa == Self::SCALAR || proof::is_exact(isa);
         all.into_iter().map(Isa).filter(exact).collect()
     }
@@ -281,6 +297,10 @@ impl Isa {
             Set::AvxVnni => "avx-vnni",
             #[cfg(target_arch = "x86_64")]
             Set::Avx512Vnni => "avx512-vnni",
+            #[cfg(target_arch = "aarch64")]
+            Set::Neon => "neon",
+            #[cfg(target_arch = "aarch64")]
+            Set::NeonDot => "neon, dotprod",
         }
     }
 
@@ -304,6 +324,8 @@ impl Isa {
             Set::Avx2Words => Activations::Words,
             #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
             Set::RelaxedSigned => Activations::SignedBytes,
+            #[cfg(target_arch = "aarch64")]
+            Set::Neon | Set::NeonDot => Activations::SignedBytes,
             _ => Activations::Bytes,
         }
     }
@@ -321,6 +343,8 @@ impl Isa {
         match self.0 {
             #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
             Set::RelaxedExact => true,
+            #[cfg(target_arch = "x86_64")]
+            Set::AvxVnni | Set::Avx512Vnni => true,
             _ => false,
         }
     }
@@ -364,6 +388,10 @@ impl Isa {
             Set::AvxVnni => dispatch!(kind, x86_vnni::gemm_avx(gemm, target)),
             #[cfg(target_arch = "x86_64")]
             Set::Avx512Vnni => dispatch!(kind, x86_vnni::gemm_avx512(gemm, target)),
+            #[cfg(target_arch = "aarch64")]
+            Set::Neon => dispatch!(kind, arm_neon::gemm(gemm, target)),
+            #[cfg(target_arch = "aarch64")]
+            Set::NeonDot => dispatch!(kind, arm_neon::gemm_dot(gemm, target)),
         }
     }
 
@@ -387,9 +415,13 @@ impl Isa {
             #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
             Set::RelaxedPairs | Set::RelaxedSigned => dispatch!(kind, wasm_simd128::depthwise(depthwise, target)),
             #[cfg(target_arch = "x86_64")]
-            Set::Avx2 | Set::Avx2Words | Set::AvxVnni | Set::Avx512Vnni => {
-                dispatch!(kind, x86_avx2::depthwise(depthwise, target))
-            }
+            Set::Avx2 | Set::Avx2Words => dispatch!(kind, x86_avx2::depthwise(depthwise, target)),
+            #[cfg(target_arch = "x86_64")]
+            Set::AvxVnni => dispatch!(kind, x86_vnni::depthwise_avx(depthwise, target)),
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512Vnni => dispatch!(kind, x86_vnni::depthwise_avx512(depthwise, target)),
+            #[cfg(target_arch = "aarch64")]
+            Set::Neon | Set::NeonDot => dispatch!(kind, arm_neon::depthwise(depthwise, target)),
         }
     }
 }

@@ -133,3 +133,21 @@ pub unsafe fn depthwise<const FINISH: u8>(d: &Depthwise<'_>, target: Target<'_>)
         }
     }
 }
+
+/// For [`super::Isa::dots`]: some sum, and products per round.
+#[target_feature(enable = "relaxed-simd")]
+pub fn dots<const PAIRS: bool>(rounds: u32) -> (i32, u64) {
+    let ones = core::hint::black_box(i16x8_splat(1));
+    let (mut x, step) = core::hint::black_box((i8x16_splat(0), i8x16_splat(3)));
+    // Weights differ, or the compiler would see that all chains are one.
+    let weights: [v128; 6] = core::hint::black_box(core::array::from_fn(|i| i8x16_splat(i as i8)));
+    let mut sums = [i32x4_splat(0); 6];
+    for _ in 0..rounds {
+        for (sum, weights) in sums.iter_mut().zip(weights) {
+            *sum = dot::<PAIRS>(weights, x, *sum, ones);
+        }
+        x = i8x16_add(x, step);
+    }
+    let sum = sums.into_iter().fold(x, |a, b| v128_xor(a, b));
+    (i32x4_extract_lane::<0>(sum), sums.len() as u64 * 16)
+}

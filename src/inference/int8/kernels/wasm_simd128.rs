@@ -72,6 +72,22 @@ pub unsafe fn depthwise<const FINISH: u8>(d: &Depthwise<'_>, target: Target<'_>)
     }
 }
 
+/// For [`super::Isa::dots`]: some sum, and products per round.
+pub fn dots(rounds: u32) -> (i32, u64) {
+    // Weights differ, or the compiler would see that all chains are one.
+    let weights: [v128; 6] = core::hint::black_box(core::array::from_fn(|i| i8x16_splat(i as i8)));
+    let (mut x, step) = core::hint::black_box((i16x8_splat(0), i16x8_splat(1)));
+    let mut sums = [i32x4_splat(0); 6];
+    for _ in 0..rounds {
+        for (sum, weights) in sums.iter_mut().zip(weights) {
+            *sum = i32x4_add(*sum, i32x4_dot_i16x8(x, weights));
+        }
+        x = i16x8_add(x, step);
+    }
+    let sum = sums.into_iter().fold(x, |a, b| v128_xor(a, b));
+    (i32x4_extract_lane::<0>(sum), sums.len() as u64 * 8)
+}
+
 /// Inputs and outputs of whole tiles. Arrays rather than slices: only then are loops over
 /// a tile unrolled and its sums kept in registers.
 pub fn tiles<'a>(

@@ -138,6 +138,38 @@ pub unsafe fn depthwise<const FINISH: u8>(d: &Depthwise<'_>, target: Target<'_>)
     }
 }
 
+/// For [`super::Isa::dots`]: some sum, and products per round.
+#[target_feature(enable = "avx2")]
+pub fn dots(rounds: u32) -> (i32, u64) {
+    let ones = core::hint::black_box(_mm256_set1_epi16(1));
+    on_registers::<32>(rounds, |x, w| _mm256_madd_epi16(_mm256_maddubs_epi16(x, w), ones))
+}
+
+/// The same for [`gemm_words`].
+#[target_feature(enable = "avx2")]
+pub fn dots_words(rounds: u32) -> (i32, u64) {
+    on_registers::<16>(rounds, |x, w| _mm256_madd_epi16(x, w))
+}
+
+/// `PRODUCTS` per `dot`, whose results are added up in as many chains as hide its latency.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn on_registers<const PRODUCTS: u64>(rounds: u32, dot: impl Fn(__m256i, __m256i) -> __m256i) -> (i32, u64) {
+    // Weights differ, or the compiler would see that all chains are one.
+    let weights: [__m256i; 6] = core::hint::black_box(core::array::from_fn(|i| _mm256_set1_epi8(i as i8)));
+    let step = _mm256_set1_epi16(1);
+    let mut x = core::hint::black_box(_mm256_setzero_si256());
+    let mut sums = [_mm256_setzero_si256(); 6];
+    for _ in 0..rounds {
+        for (sum, weights) in sums.iter_mut().zip(weights) {
+            *sum = _mm256_add_epi32(*sum, dot(x, weights));
+        }
+        x = _mm256_add_epi16(x, step);
+    }
+    let sum = sums.into_iter().fold(x, |a, b| _mm256_xor_si256(a, b));
+    (_mm256_extract_epi32::<0>(sum), sums.len() as u64 * PRODUCTS)
+}
+
 /// How the sums of one block of channels are finished and where they go.
 pub struct Store<const FINISH: u8> {
     bytes: *mut u8,

@@ -6,36 +6,37 @@
 //! instruction's latency, and no clock is lost to 512-bit registers.
 
 use super::x86_avx2::Store;
-use super::{BLOCK, Gemm, Target};
+use super::{BLOCK, Depthwise, Gemm, Target};
 use core::arch::x86_64::*;
 
 const PIXELS: usize = 4;
 
 macro_rules! kernel {
-    ($name:ident, $tile:ident, $features:literal, $dot:ident) => {
+    ($name:ident, $tile:ident, $depthwise:ident, $dots:ident, $most:literal, $features:literal, $dot:ident) => {
         /// # Safety
         /// The instructions are present, and `Isa::gemm` has checked that all reads and
         /// writes lie within the slices.
         #[target_feature(enable = $features)]
         pub unsafe fn $name<const FINISH: u8>(gemm: &Gemm<'_>, target: Target<'_>) {
-            let count = gemm.blocks.len();
-            // SAFETY: see above.
-            unsafe {
-                for first in (0..count / 2 * 2).step_by(2) {
-                    $tile::<FINISH, 2>(gemm, &target, first);
-                }
-                if count % 2 == 1 {
-                    $tile::<FINISH, 1>(gemm, &target, count - 1);
-                }
+            let (count, mut first) = (gemm.blocks.len(), 0);
+            while first < count {
+                // SAFETY: see above.
+                first += unsafe {
+                    match count - first {
+                        left if left >= $most => $tile::<FINISH, $most>(gemm, &target, first),
+                        2.. => $tile::<FINISH, 2>(gemm, &target, first),
+                        _ => $tile::<FINISH, 1>(gemm, &target, first),
+                    }
+                };
             }
         }
 
-        /// All pixels of some blocks, from the group's `first` on.
+        /// All pixels of some blocks, from the group's `first` on; returns how many blocks.
         ///
         /// # Safety
         /// As above.
         #[target_feature(enable = $features)]
-        unsafe fn $tile<const FINISH: u8, const BLOCKS: usize>(gemm: &Gemm<'_>, target: &Target<'_>, first: usize) {
+        unsafe fn $tile<const FINISH: u8, const BLOCKS: usize>(gemm: &Gemm<'_>, target: &Target<'_>, first: usize) -> usize {
             let block = |b: usize| gemm.blocks.start + first + b;
             let panels: [*const i8; BLOCKS] = core::array::from_fn(|b| gemm.panels.panel(block(b)).as_ptr());
             let stores: [Store<FINISH>; BLOCKS] =
@@ -73,9 +74,54 @@ macro_rules! kernel {
                     }
                 }
             }
+            BLOCKS
+        }
+
+        /// # Safety
+        /// The instructions are present, and `Isa::depthwise` has checked that all reads and
+        /// writes lie within the slices.
+        #[target_feature(enable = $features)]
+        pub unsafe fn $depthwise<const FINISH: u8>(d: &Depthwise<'_>, target: Target<'_>) {
+            // SAFETY: as above.
+            unsafe {
+                for (block, bias) in d.bias.iter().enumerate() {
+                    let weights = d.weights.quads(block).as_ptr();
+                    let store = Store::<FINISH>::new(&target, block, block * BLOCK, d.channels);
+                    let bias = _mm256_loadu_si256(bias.as_ptr().cast());
+                    for (pixel, &output) in d.pixels.iter().zip(target.offsets) {
+                        let base = d.activations.as_ptr().add(pixel + block * BLOCK);
+                        let mut w = weights;
+                        let mut acc = bias;
+                        for quad in d.taps.as_chunks::<4>().0 {
+                            let [a, b, c, e] = quad.map(|tap| _mm_loadl_epi64(base.add(tap).cast()));
+                            let (ab, ce) = (_mm_unpacklo_epi8(a, b), _mm_unpacklo_epi8(c, e));
+                            let x = _mm256_set_m128i(_mm_unpackhi_epi16(ab, ce), _mm_unpacklo_epi16(ab, ce));
+                            acc = $dot(acc, x, _mm256_loadu_si256(w.cast()));
+                            w = w.add(32);
+                        }
+                        store.store(acc, output);
+                    }
+                }
+            }
+        }
+
+        /// For [`super::Isa::dots`]: some sum, and products per round.
+        #[target_feature(enable = $features)]
+        pub fn $dots(rounds: u32) -> (i32, u64) {
+            let (mut x, w) = core::hint::black_box((_mm256_setzero_si256(), _mm256_set1_epi8(3)));
+            // As many chains as hide the latency; they start differently, or they would be one.
+            let mut sums: [__m256i; 12] = core::array::from_fn(|i| _mm256_set1_epi32(i as i32));
+            for _ in 0..rounds {
+                for sum in &mut sums {
+                    *sum = $dot(*sum, x, w);
+                }
+                x = _mm256_add_epi8(x, w);
+            }
+            let sum = sums.into_iter().fold(x, |a, b| _mm256_xor_si256(a, b));
+            (_mm256_extract_epi32::<0>(sum), sums.len() as u64 * 32)
         }
     };
 }
 
-kernel!(gemm_avx, tile_avx, "avx2,avxvnni", _mm256_dpbusd_avx_epi32);
-kernel!(gemm_avx512, tile_avx512, "avx2,avx512f,avx512vl,avx512vnni", _mm256_dpbusd_epi32);
+kernel!(gemm_avx, tile_avx, depthwise_avx, dots_avx, 2, "avx2,avxvnni", _mm256_dpbusd_avx_epi32);
+kernel!(gemm_avx512, tile_avx512, depthwise_avx512, dots_avx512, 4, "avx2,avx512f,avx512vl,avx512vnni", _mm256_dpbusd_epi32);

@@ -1,0 +1,97 @@
+//! ONNX Runtime, loaded from a library at run time: neither building nor starting needs it.
+//!
+//! Networks run there to compare with ours, and on the GPU.
+
+use crate::error::{Error, Result, inference};
+use ndarray::{ArrayD, ArrayViewD, IxDyn};
+use ort::session::Session;
+use ort::session::builder::GraphOptimizationLevel;
+use ort::value::TensorRef;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Environment variables that may name the library, in this order.
+pub const LIBRARY_VARIABLES: [&str; 2] = ["FRAMESIFT_ORT_LIB", "ORT_DYLIB_PATH"];
+
+/// What to do where there is none.
+pub const INSTALL: &str = "install it with `pip install onnxruntime` (or onnxruntime-gpu), or name libonnxruntime.so \
+                           with --ort-lib or in FRAMESIFT_ORT_LIB";
+
+/// A loaded ONNX Runtime. A process keeps the first one that it has loaded.
+pub struct OnnxRuntime {
+    environment: ort::environment::Environment,
+    library: PathBuf,
+}
+
+/// A network in ONNX Runtime, on one CPU thread or several.
+pub struct OnnxRuntimeNetwork {
+    session: Session,
+}
+
+impl OnnxRuntime {
+    /// Loads `library`, or the first that [`find_library`] finds.
+    pub fn load(library: Option<&Path>) -> Result<Self> {
+        let library = match library {
+            Some(path) => path.to_path_buf(),
+            None => find_library().ok_or_else(|| Error::Inference(format!("ONNX Runtime was not found; {INSTALL}")))?,
+        };
+        // Relative paths would be looked up beside the program.
+        let library = library.canonicalize().map_err(|e| Error::Inference(format!("{}: {e}", library.display())))?;
+        let builder = ort::init_from(&library).map_err(|e| Error::Inference(format!("ONNX Runtime: {e}")))?;
+        let environment = builder.with_telemetry(false).build().map_err(inference)?;
+        Ok(Self { environment, library })
+    }
+
+    /// The library's file.
+    pub fn library(&self) -> &Path {
+        &self.library
+    }
+
+    /// Reads an ONNX file for `threads` CPU threads.
+    pub fn network(&self, file: &[u8], threads: usize) -> Result<OnnxRuntimeNetwork> {
+        let session = Session::builder(&self.environment)
+            .and_then(|b| Ok(b.with_optimization_level(GraphOptimizationLevel::All)?))
+            .and_then(|b| Ok(b.with_intra_threads(threads)?))
+            .and_then(|mut b| b.commit_from_memory(file))
+            .map_err(inference)?;
+        Ok(OnnxRuntimeNetwork { session })
+    }
+}
+
+impl OnnxRuntimeNetwork {
+    /// Runs one input; the outputs come in the file's order.
+    pub fn run(&mut self, input: ArrayViewD<'_, f32>) -> Result<Vec<ArrayD<f32>>> {
+        let input = input.as_standard_layout();
+        let values = input.as_slice().ok_or_else(|| Error::Inference("input that is not dense".into()))?;
+        let tensor = TensorRef::from_array_view((input.shape(), values)).map_err(inference)?;
+        let outputs = self.session.run(ort::inputs![tensor]).map_err(inference)?;
+        let array = |value: &ort::value::DynValue| {
+            let (shape, values) = value.try_extract_tensor::<f32>().map_err(inference)?;
+            let shape: Vec<usize> = shape.iter().map(|&side| side as usize).collect();
+            ArrayD::from_shape_vec(IxDyn(&shape), values.to_vec()).map_err(inference)
+        };
+        (0..outputs.len()).map(|i| array(&outputs[i])).collect()
+    }
+}
+
+/// The library that the environment names, or that of the `onnxruntime` package of the
+/// first Python on the PATH.
+pub fn find_library() -> Option<PathBuf> {
+    let named = LIBRARY_VARIABLES.iter().filter_map(std::env::var_os).map(PathBuf::from).find(|path| path.exists());
+    named.or_else(|| {
+        // The package itself is not imported, which would load the library and takes a second.
+        const LOCATE: &str = "import importlib.util as u; s = u.find_spec('onnxruntime'); print(s.origin if s else '')";
+        let output = Command::new("python3").args(["-c", LOCATE]).output().ok()?;
+        let origin = String::from_utf8(output.stdout).ok()?;
+        in_package(Path::new(origin.trim()).parent()?)
+    })
+}
+
+/// The library in the folder of a Python package `onnxruntime`.
+fn in_package(package: &Path) -> Option<PathBuf> {
+    let files = std::fs::read_dir(package.join("capi")).ok()?.flatten().map(|entry| entry.path());
+    files.into_iter().find(|path| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.starts_with("libonnxruntime.so") || name.starts_with("libonnxruntime.") && name.ends_with(".dylib")
+    })
+}
