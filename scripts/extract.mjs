@@ -15,11 +15,15 @@ const USAGE = `Usage: npm run extract -- VIDEO --out DIR [options]
   --budget N           most frames to keep (default 500)
   --faces MODE         ignore, prefer (default) or require
   --similarity X       frames at least this alike count as the same, 0-1 (default 0.8)
+  --detector NAME      how scenes are found: default, or one of PySceneDetect's:
+                       content, adaptive, hash, hist, threshold
   --batch N            frames per batch (default 50)
   --workers N          analysis workers, 1-4 (default 4)
   --embeddings         write identity vectors (biometric data) to the manifest
   --json               print one JSON object: counts, timings, memory, requests
 `;
+
+const DETECTORS = ['default', 'content', 'adaptive', 'hash', 'hist', 'threshold'];
 
 class UsageError extends Error {}
 
@@ -33,6 +37,7 @@ function readArguments() {
         budget: { type: 'string' },
         faces: { type: 'string' },
         similarity: { type: 'string' },
+        detector: { type: 'string' },
         batch: { type: 'string' },
         workers: { type: 'string' },
         embeddings: { type: 'boolean' },
@@ -59,6 +64,9 @@ function readArguments() {
   if (values.faces && !['ignore', 'prefer', 'require'].includes(values.faces)) {
     throw new UsageError(`--faces ${values.faces}: expected ignore, prefer or require`);
   }
+  if (values.detector && !DETECTORS.includes(values.detector)) {
+    throw new UsageError(`--detector ${values.detector}: expected one of ${DETECTORS.join(', ')}`);
+  }
   const video = resolve(positionals[0]);
   if (!existsSync(video) || !statSync(video).isFile()) throw new UsageError(`There is no file ${positionals[0]}`);
   const out = resolve(values.out);
@@ -75,6 +83,7 @@ function readArguments() {
       batch: number('batch', 1, 500, true),
       workers: number('workers', 1, 4, true),
       faces: values.faces,
+      detector: values.detector,
       embeddings: values.embeddings,
     },
   };

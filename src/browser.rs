@@ -13,7 +13,7 @@ use crate::faces::pack::{Pack, PackSpec};
 use crate::faces::{Face, FaceAnalyzer};
 use crate::frame::{Frame, FrameLayout};
 use crate::inference::int8::kernels::Isa;
-use crate::manifest::{Options, Tool, Video};
+use crate::manifest::{Manifest, Options, Tool, Video};
 use crate::pipeline::Session;
 use crate::sampling::Candidate;
 use crate::still;
@@ -216,10 +216,11 @@ impl Scan {
 
     /// The result under `options` ([`Options`]): a [`crate::manifest::Manifest`].
     /// `video`: [`Video`]; `timings_s`: object of numbers.
-    pub fn manifest(&self, options: JsValue, video: JsValue, timings_s: JsValue) -> Result<JsValue, JsError> {
+    pub fn manifest(&mut self, options: JsValue, video: JsValue, timings_s: JsValue) -> Result<JsValue, JsError> {
         let options: Options = from_js(options)?;
         let video: Video = from_js(video)?;
         let timings_s: BTreeMap<String, f64> = from_js(timings_s)?;
+        self.session.detect(&options.detector).map_err(js_error)?;
         to_js(&self.session.manifest(&options, &self.pack, video, &device(), timings_s))
     }
 }
@@ -262,6 +263,12 @@ impl Analyzer {
             .map_err(|_| JsError::new("cannot attach the thumbnail"))?;
         Ok(result)
     }
+}
+
+/// The scenes of a [`Manifest`] as a table in PySceneDetect's form.
+#[wasm_bindgen]
+pub fn scenes_csv(manifest: JsValue) -> Result<String, JsError> {
+    Ok(from_js::<Manifest>(manifest)?.scenes_csv())
 }
 
 /// A chosen frame and its faces as files: array of JPEGs (`Uint8Array`), the frame

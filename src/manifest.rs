@@ -3,6 +3,7 @@
 
 use crate::faces::pack::PackSpec;
 use crate::faces::{Landmarks, quality::Flag};
+use crate::sampling::Detector;
 use crate::sampling::scenes::TransitionKind;
 use crate::sampling::selection::{FacesMode, Reason};
 use serde::{Deserialize, Serialize};
@@ -128,6 +129,8 @@ pub struct Options {
     pub batch: usize,
     /// Face analysis workers.
     pub workers: usize,
+    /// How scenes are found.
+    pub detector: Detector,
     /// Frames at least this similar count as look-alikes, 0–1.
     pub similarity: f32,
     /// How faces count in the choice.
@@ -144,6 +147,7 @@ impl Default for Options {
             budget: 500,
             batch: 50,
             workers: 4,
+            detector: Detector::Default,
             similarity: 0.8,
             faces: FacesMode::Prefer,
             min_face_px: 20.0,
@@ -173,6 +177,28 @@ pub struct Scene {
     /// Frame after the last mixed one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transition_end_frame: Option<u64>,
+}
+
+impl Manifest {
+    /// The scenes as a table in the form of PySceneDetect's `list-scenes` (frames from 1).
+    pub fn scenes_csv(&self) -> String {
+        let timecode = |seconds: f64| {
+            let ms = (seconds * 1e3).round() as u64;
+            format!("{:02}:{:02}:{:02}.{:03}", ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60, ms % 1000)
+        };
+        let cuts: Vec<String> = self.scenes.iter().skip(1).map(|scene| timecode(scene.start_s)).collect();
+        let mut text = format!("Timecode List:{}{}\n", if cuts.is_empty() { "" } else { "," }, cuts.join(","));
+        text += "Scene Number,Start Frame,Start Timecode,Start Time (seconds),End Frame,End Timecode,\
+                 End Time (seconds),Length (frames),Length (timecode),Length (seconds)\n";
+        for s in &self.scenes {
+            let length_s = s.end_s - s.start_s;
+            let start = format!("{},{},{:.3}", s.start_frame + 1, timecode(s.start_s), s.start_s);
+            let end = format!("{},{},{:.3}", s.end_frame, timecode(s.end_s), s.end_s);
+            let length = format!("{},{},{length_s:.3}", s.end_frame - s.start_frame, timecode(length_s));
+            text += &format!("{},{start},{end},{length}\n", s.index + 1);
+        }
+        text
+    }
 }
 
 /// One kept frame.

@@ -17,11 +17,12 @@ use crate::frame::{Frame, FrameLayout};
 use crate::manifest::{KeptFace, KeptFrame, Manifest, Options, PackInfo, Person, Rejected, SCHEMA, Scene, Tool, Video};
 use crate::sampling::features::Features;
 use crate::sampling::hash::PictureHash;
-use crate::sampling::scenes::{SceneMap, TransitionKind};
+use crate::sampling::pyscenedetect::{self, Meter};
+use crate::sampling::scenes::{Boundary, SceneMap, TransitionKind};
 use crate::sampling::second_look::{Glance, second_look};
 use crate::sampling::selection::{self, Criteria, Item, Reason};
 use crate::sampling::similarity::RunOptions;
-use crate::sampling::{Candidate, Sampler};
+use crate::sampling::{Candidate, Detector, Sampler};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -41,6 +42,8 @@ struct Seen {
     sharpness: f32,
     phash: PictureHash,
     blank: bool,
+    /// What PySceneDetect's detector measures, where one was asked for.
+    measure: f32,
 }
 
 /// What remains of a candidate when its pixels are gone.
@@ -57,10 +60,15 @@ struct Record {
 /// The records of one video.
 pub struct Session {
     sampler: Option<Sampler>,
+    /// Of PySceneDetect's detector, where one was asked for.
+    meter: Option<Meter>,
     look_alike_bits: f32,
     budget: usize,
     seen: Vec<Seen>,
     end_s: f64,
+    /// By our own detector.
+    own_scenes: SceneMap,
+    /// By the detector asked for.
     scenes: SceneMap,
     candidates: Vec<Record>,
 }
@@ -79,10 +87,12 @@ impl Session {
         };
         Self {
             sampler: Some(Sampler::new(runs)),
+            meter: Meter::new(&options.detector),
             look_alike_bits,
             budget: options.budget,
             seen: Vec::new(),
             end_s: 0.0,
+            own_scenes: SceneMap::default(),
             scenes: SceneMap::default(),
             candidates: Vec::new(),
         }
@@ -100,9 +110,11 @@ impl Session {
         let Some(sampler) = &mut self.sampler else {
             return Err(Error::Usage("a frame came after the end of the scan".into()));
         };
-        let features = Features::measure(&Frame::new(layout, data)?)?;
+        let frame = Frame::new(layout, data)?;
+        let features = Features::measure(&frame)?;
+        let measure = self.meter.as_mut().map_or(0.0, |meter| meter.measure(&frame) as f32);
         let Features { sharpness, phash, ref thumb } = features;
-        self.seen.push(Seen { time_s, sharpness, phash, blank: thumb.contrast() < BLANK_CONTRAST });
+        self.seen.push(Seen { time_s, sharpness, phash, blank: thumb.contrast() < BLANK_CONTRAST, measure });
         let candidate = sampler.push(time_s, features, layout, data);
         self.end_s = self.end_s.max(time_s + duration_s);
         Ok(candidate.inspect(|c| self.record(c)))
@@ -111,8 +123,32 @@ impl Session {
     /// Ends the scan; returns the last candidate.
     pub fn finish(&mut self) -> Option<Candidate> {
         let (candidate, scenes) = self.sampler.take()?.finish();
-        self.scenes = scenes;
+        self.own_scenes = scenes;
+        self.scenes = match &self.meter {
+            Some(meter) => self.measured_scenes(meter.detector()),
+            None => self.own_scenes.clone(),
+        };
         candidate.inspect(|c| self.record(c))
+    }
+
+    /// Finds the scenes again, with another detector or other thresholds. An error where that
+    /// needs what the scan has not measured.
+    pub fn detect(&mut self, detector: &Detector) -> Result<()> {
+        self.scenes = match &self.meter {
+            _ if *detector == Detector::Default => self.own_scenes.clone(),
+            Some(meter) if meter.serves(detector) => self.measured_scenes(detector),
+            _ => return Err(Error::Usage("another detector's scenes need a new scan".into())),
+        };
+        Ok(())
+    }
+
+    /// The cuts of one of PySceneDetect's detectors.
+    fn measured_scenes(&self, detector: &Detector) -> SceneMap {
+        let times_s: Vec<f64> = self.seen.iter().map(|frame| frame.time_s).collect();
+        let values: Vec<f32> = self.seen.iter().map(|frame| frame.measure).collect();
+        let cut = |frame: usize| Boundary { kind: TransitionKind::Cut, frame: frame as u64, from: frame as u64 };
+        let cuts = pyscenedetect::cuts(detector, &times_s, &values).into_iter();
+        SceneMap { boundaries: cuts.filter(|&frame| frame > 0).map(cut).collect(), ..self.own_scenes.clone() }
     }
 
     /// After the scan: frames that are worth decoding once more, in order. Hand

@@ -44,10 +44,12 @@ struct Target {
 }
 
 fn parse_target(text: &str) -> Result<Target, String> {
-    let (path, size) = text.rsplit_once(':').ok_or("no size: write FILE:WIDTHxHEIGHT, for example a.int8.onnx:640x640")?;
+    let (path, size) =
+        text.rsplit_once(':').ok_or("no size: write FILE:WIDTHxHEIGHT, for example a.int8.onnx:640x640")?;
     let side = |text: &str| text.parse().ok().filter(|&side: &usize| side > 0);
     let sides = size.split_once('x').and_then(|(w, h)| Some((side(w)?, side(h)?)));
-    let (width, height) = sides.ok_or_else(|| format!("{size:?} is no size: write WIDTHxHEIGHT, for example 640x640"))?;
+    let (width, height) =
+        sides.ok_or_else(|| format!("{size:?} is no size: write WIDTHxHEIGHT, for example 640x640"))?;
     let file = std::fs::read(path).map_err(|e| format!("cannot read {path}: {e}"))?;
     let path = PathBuf::from(path);
     Ok(Target { name: format!("{} {width}x{height}", stem(&path)), path: Some(path), file, width, height })
@@ -158,7 +160,11 @@ pub fn run(options: &Options) -> Outcome {
         }
         given => given,
     };
-    let kernels = if options.all_kernels { Isa::available() } else { vec![Isa::best()] };
+    // The reference only where there is nothing else: it would take minutes.
+    let mut kernels = if options.all_kernels { Isa::available() } else { vec![Isa::best()] };
+    if kernels.len() > 1 {
+        kernels.retain(|&isa| isa != Isa::SCALAR);
+    }
     let runtime = OnnxRuntime::load(options.onnxruntime.library.as_deref());
     let peaks: Vec<(Isa, f64)> = kernels.iter().map(|&isa| (isa, isa.measure_peak())).collect();
     let mut networks = Vec::new();
@@ -243,7 +249,7 @@ fn measure(
                 ms,
                 error: engines[i].1.as_ref().err().map(ToString::to_string),
                 gmac_per_s,
-                peak_share: gmac_per_s.zip(peak).map(|(rate, peak)| rate / peak),
+                peak_share: gmac_per_s.zip(peak).filter(|&(_, peak)| peak > 0.0).map(|(rate, peak)| rate / peak),
                 cosine_to_onnxruntime: own.zip(reference).map(|(ours, theirs)| least_cosine(ours, theirs)),
             }
         })
@@ -274,13 +280,16 @@ fn least_cosine(ours: &[ArrayD<f32>], theirs: &[ArrayD<f32>]) -> f64 {
 impl Report {
     fn table(&self) -> String {
         let number = |value: Option<f64>, digits: usize| value.map_or("-".into(), |v| format!("{v:.digits$}"));
-        let mut text = String::from("Medians, one thread each. share: of what the kernel's dot instruction reaches on registers alone.\n");
+        let mut text = String::from(
+            "Medians, one thread each. share: of what the kernel's dot instruction reaches on registers alone.\n",
+        );
         for row in &self.networks {
             text += &format!("\n{}, {:.2} GMAC in INT8\n", row.name, row.int8_gmac);
             for t in &row.timings {
                 text += &format!("  {:<20}{:>9} ms", t.engine, number(t.ms, 2));
                 if let Some(rate) = t.gmac_per_s {
-                    text += &format!("  {rate:>6.1} GMAC/s, {:>4.0} % share", t.peak_share.unwrap_or(0.0) * 100.0);
+                    text += &format!("  {rate:>6.1} GMAC/s");
+                    text += &t.peak_share.map_or(String::new(), |share| format!(", {:>4.0} % share", share * 100.0));
                 }
                 if let Some(cosine) = t.cosine_to_onnxruntime {
                     text += &format!(", cosine {cosine:.6}");

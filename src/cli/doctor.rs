@@ -25,7 +25,10 @@ pub fn run(options: &Options) -> Outcome {
 
     let pack = Pack::built_in()?;
     let spec = &pack.spec;
-    line("model pack", &format!("{} ({}, {}), built in, files as pack.toml says", spec.name, spec.precision, spec.license));
+    line(
+        "model pack",
+        &format!("{} ({}, {}), built in, files as pack.toml says", spec.name, spec.precision, spec.license),
+    );
     in_float(&spec.detector.file, &pack.detector)?;
     in_float(&spec.embedder.file, &pack.embedder)?;
     for path in &options.models {

@@ -29,6 +29,8 @@ pub struct Model {
 /// A network compiled for one input shape.
 pub struct Network {
     plan: Arc<TypedRunnableModel>,
+    /// The region that is all of the network, if it is one.
+    whole: Option<Arc<tract_op::PlannedRegion>>,
     input_shape: Vec<usize>,
 }
 
@@ -73,7 +75,7 @@ impl Model {
                 .and_then(|m| m.into_optimized())
                 .and_then(|m| m.into_runnable())
         })?;
-        Ok(Network { plan, input_shape: input_shape.to_vec() })
+        Ok(Network { whole: tract_op::whole_network(plan.model()), plan, input_shape: input_shape.to_vec() })
     }
 
     /// Nodes over quantized values that run in float, and why.
@@ -125,6 +127,9 @@ impl Network {
     pub fn run(&self, input: ArrayViewD<'_, f32>) -> Result<Vec<ArrayD<f32>>> {
         if input.shape() != self.input_shape {
             return Err(Error::Inference(format!("input of {:?}, expected {:?}", input.shape(), self.input_shape)));
+        }
+        if let (Some(region), Some(values)) = (&self.whole, input.as_slice()) {
+            return region.run_floats(values);
         }
         let tensor = match input.as_slice() {
             Some(values) => Tensor::from_shape(&self.input_shape, values),

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! features      numbers and a thumbnail of each frame; hash: what it looks like
-//! scenes        shot boundaries; mixture: what gradual ones are made of
+//! scenes        shot boundaries; mixture: what gradual ones are made of;
+//!               pyscenedetect: the detectors of PySceneDetect
 //! similarity    runs of look-alikes → the sharpest of each: the candidates
 //! second_look   what the stream has missed, named when the video is known
 //! selection     the choice under a budget, when the candidates are analysed
@@ -11,6 +12,7 @@
 pub mod features;
 pub mod hash;
 pub mod mixture;
+pub mod pyscenedetect;
 pub mod scenes;
 pub mod second_look;
 pub mod selection;
@@ -19,7 +21,27 @@ pub mod similarity;
 use crate::frame::FrameLayout;
 use features::Features;
 use scenes::{SceneDetector, SceneMap};
+use serde::{Deserialize, Serialize};
 use similarity::{RunOptions, Runs, Step};
+
+/// How scenes are found.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "lowercase")]
+pub enum Detector {
+    /// Ours: cuts and gradual transitions ([`scenes`]).
+    #[default]
+    Default,
+    /// PySceneDetect's: jumps of hue, saturation and brightness.
+    Content(pyscenedetect::Content),
+    /// PySceneDetect's: the same against the movement around.
+    Adaptive(pyscenedetect::Adaptive),
+    /// PySceneDetect's: jumps of a perceptual hash.
+    Hash(pyscenedetect::Hash),
+    /// PySceneDetect's: jumps of the histogram of luma.
+    Hist(pyscenedetect::Hist),
+    /// PySceneDetect's: fades through black.
+    Threshold(pyscenedetect::Threshold),
+}
 
 /// A frame that may be chosen, at full resolution.
 pub struct Candidate {

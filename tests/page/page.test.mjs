@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import Ajv from 'ajv/dist/2020.js';
 import { PageFailure, launch, openPage, setOptions, waitForState } from '../../scripts/lib/browser.mjs';
 import { readZip } from '../../scripts/lib/zip.mjs';
@@ -120,7 +121,23 @@ pageTest('a video with B-frames becomes a set of stills of the right people', as
       assert.equal(face.embedding, undefined, 'no biometric data unless asked for');
     }
   }
-  assert.equal(entries.size, 1 + manifest.frames.length + manifest.frames.flatMap((f) => f.faces).length);
+  // Beside them manifest.json and scenes.csv.
+  assert.equal(entries.size, 2 + manifest.frames.length + manifest.frames.flatMap((f) => f.faces).length);
+});
+
+pageTest("PySceneDetect's detector gives its scenes, and a table of them in its form", async ({ page }) => {
+  const fixtures = new URL('../fixtures/pyscenedetect/', import.meta.url);
+  const { clips } = JSON.parse(readFileSync(new URL('cuts.json', fixtures), 'utf8'));
+  await scan(page, fileURLToPath(new URL('clip.mp4', fixtures)), { faces: 'ignore', budget: 20, detector: 'adaptive' });
+  const { entries, manifest } = await download(page);
+  assert.deepEqual(manifest.scenes.slice(1).map((s) => s.start_frame), clips['clip.mp4'].adaptive);
+  assert.equal(manifest.options.detector.name, 'adaptive');
+  assert.equal(manifest.options.detector.threshold, 3, 'the manifest states the defaults');
+  const [cuts, head, first, ...rest] = entries.get('scenes.csv').toString('utf8').trimEnd().split('\n');
+  assert.match(cuts, /^Timecode List:,00:00:/);
+  assert.match(head, /^Scene Number,Start Frame,Start Timecode,/);
+  assert.equal(first.split(',').slice(0, 3).join(), '1,1,00:00:00.000');
+  assert.equal(rest.length, manifest.scenes.length - 1);
 });
 
 for (const name of ['vfr.mp4', 'fragmented.mp4', 'people.ts', 'people.mkv', 'vp9.webm']) {

@@ -2,6 +2,9 @@
 
 export type FacesMode = 'ignore' | 'prefer' | 'require';
 
+/** How scenes are found: our own detector, or one of PySceneDetect's. */
+export type DetectorName = 'default' | 'content' | 'adaptive' | 'hash' | 'hist' | 'threshold';
+
 export interface Options {
   /** Most frames to keep. */
   budget: number;
@@ -9,6 +12,8 @@ export interface Options {
   batch: number;
   /** Face analysis workers. */
   workers: number;
+  /** Its parameters are PySceneDetect's defaults where they are missing; the manifest has all. */
+  detector: { name: DetectorName; [parameter: string]: unknown };
   /** Frames at least this similar count as look-alikes, 0–1. */
   similarity: number;
   faces: FacesMode;
@@ -21,6 +26,7 @@ export const DEFAULT_OPTIONS: Readonly<Options> = {
   budget: 500,
   batch: 50,
   workers: 4,
+  detector: { name: 'default' },
   similarity: 0.8,
   faces: 'prefer',
   min_face_px: 20,

@@ -135,10 +135,6 @@ const CHUNK: usize = 64;
 /// Kernel rows (or taps) whose offsets fit on the stack.
 const MOST_ROWS: usize = 256;
 
-/// Share of split weights above which a kernel that takes them whole is used: it is
-/// faster, and the second halves take memory.
-const MOST_SPLIT: f32 = 0.06;
-
 /// Products whose sum fits 32 bits: 255 · 128 each.
 const MOST_TERMS: usize = 65_000;
 
@@ -193,7 +189,7 @@ impl Conv {
                 false => Panels::new(isa, p.groups, out_group, taps, in_group, |c, tap, k| weight(c, k, tap)),
             };
             let mut panels = pack(isa);
-            if panels.split_share() > MOST_SPLIT && isa.without_splitting() != isa {
+            if panels.split_share() > isa.most_split() {
                 panels = pack(isa.without_splitting());
             }
             (Weights::Gemm { panels, merged }, out_group)

@@ -4,6 +4,7 @@ use super::compile::REGION;
 use super::execute::{Arena, Sink, Source, run};
 use super::plan::Plan;
 use super::region::Region;
+use ndarray::{ArrayD, IxDyn};
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 use tract_onnx::tract_hir::infer::InferenceModel;
@@ -127,6 +128,40 @@ impl PlannedRegion {
     pub fn activation_bytes(&self) -> usize {
         self.arenas.lock().unwrap_or_else(PoisonError::into_inner).iter().map(Arena::bytes).sum()
     }
+
+    fn run(&self, inputs: &[Source<'_>], outputs: &mut [Sink<'_>]) -> crate::Result<()> {
+        let lock = || self.arenas.lock().unwrap_or_else(PoisonError::into_inner);
+        let spare = lock().pop();
+        let mut arena = spare.unwrap_or_else(|| Arena::new(&self.region, &self.plan));
+        run(&self.region, &self.plan, &mut arena, inputs, outputs)?;
+        lock().push(arena);
+        Ok(())
+    }
+
+    /// Runs a region that is a whole network ([`whole_network`]): floats in, floats out.
+    pub fn run_floats(&self, input: &[f32]) -> crate::Result<Vec<ArrayD<f32>>> {
+        let zeros = |shape: &Vec<usize>| ArrayD::zeros(IxDyn(shape));
+        let mut outputs: Vec<ArrayD<f32>> = self.plan.output_shapes.iter().map(zeros).collect();
+        let sinks = outputs.iter_mut().filter_map(|y| y.as_slice_mut());
+        let mut sinks: TVec<Sink<'_>> = sinks.map(Sink::Floats).collect();
+        self.run(&[Source::Floats(input)], &mut sinks)?;
+        drop(sinks);
+        Ok(outputs)
+    }
+}
+
+/// The region that a model consists of, if it is nothing else: such a model needs no tract,
+/// which would copy its input and outputs.
+pub fn whole_network(model: &TypedModel) -> Option<Arc<PlannedRegion>> {
+    let inputs = model.input_outlets().ok()?;
+    let outputs = model.output_outlets().ok()?;
+    let node = model.node(outputs.first()?.node);
+    let planned = &node.op_as::<RegionOp>()?.0;
+    let region = &planned.region;
+    let all = outputs.len() == region.outputs.len()
+        && outputs.iter().enumerate().all(|(slot, &outlet)| outlet == OutletId::new(node.id, slot));
+    let floats = region.inputs.iter().chain(&region.outputs).all(|&value| !region.is_wire(value));
+    (all && floats && inputs.len() == 1 && node.inputs.as_slice() == inputs).then(|| planned.clone())
 }
 
 /// The operator that tract runs.
@@ -170,18 +205,14 @@ impl EvalOp for RegionOp {
     op_out_of_plan!();
 
     fn eval(&self, _: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let PlannedRegion { region, plan, arenas } = &*self.0;
+        let PlannedRegion { region, plan, .. } = &*self.0;
         let inputs = inputs.iter().map(source).collect::<TractResult<TVec<Source<'_>>>>()?;
         let shapes = plan.output_shapes.iter().zip(&region.outputs);
         let zeros = shapes.map(|(shape, &value)| Tensor::zero_dt(datum_type(region, value), shape));
         let mut outputs = zeros.collect::<TractResult<TVec<Tensor>>>()?;
         let mut sinks = outputs.iter_mut().map(sink).collect::<TractResult<TVec<Sink<'_>>>>()?;
-        let lock = || arenas.lock().unwrap_or_else(PoisonError::into_inner);
-        let spare = lock().pop();
-        let mut arena = spare.unwrap_or_else(|| Arena::new(region, plan));
-        run(region, plan, &mut arena, &inputs, &mut sinks)?;
+        self.0.run(&inputs, &mut sinks)?;
         drop(sinks);
-        lock().push(arena);
         Ok(outputs.into_iter().map(Tensor::into_tvalue).collect())
     }
 }

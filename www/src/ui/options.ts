@@ -1,7 +1,7 @@
 /** The options form. */
 
 import { MAX_WORKERS } from '../engine';
-import { DEFAULT_OPTIONS, type FacesMode, type Options } from '../manifest';
+import { DEFAULT_OPTIONS, type DetectorName, type FacesMode, type Options } from '../manifest';
 import { h } from './dom';
 
 export interface OptionsForm {
@@ -27,7 +27,15 @@ export function optionsForm(onChange: (options: Options) => void): OptionsForm {
     h('option', { value: 'require' }, 'Only frames with a face'),
     h('option', { value: 'ignore' }, 'Ignore faces'),
   );
-  const scanOnly = [batch, workers];
+  const detector = h(
+    'select',
+    { id: 'option-detector', name: 'detector' },
+    h('option', { value: 'default', selected: true }, 'framesift: cuts and transitions'),
+    ...(['adaptive', 'content', 'hash', 'hist', 'threshold'] satisfies DetectorName[]).map((name) =>
+      h('option', { value: name }, `PySceneDetect: ${name}`),
+    ),
+  );
+  const scanOnly = [batch, workers, detector];
 
   const field = (input: HTMLElement, label: string, hint: string) => {
     const hintId = `${input.id}-hint`;
@@ -54,6 +62,7 @@ export function optionsForm(onChange: (options: Options) => void): OptionsForm {
         'div',
         { class: 'options' },
         field(similarity, 'Similarity limit', 'Frames at least this alike count as the same: 1 is identical, 0 unrelated.'),
+        field(detector, 'Scenes', 'PySceneDetect\'s detectors cut where version 0.7 cuts with its default settings.'),
         field(batch, 'Frames per batch', 'Decoded together before they are looked at.'),
         field(workers, 'Analysis workers', `At most ${MAX_WORKERS}, and never more than the machine has to spare.`),
         h(
@@ -73,6 +82,7 @@ export function optionsForm(onChange: (options: Options) => void): OptionsForm {
     batch: batch.valueAsNumber,
     workers: workers.valueAsNumber,
     faces: faces.value as FacesMode,
+    detector: { name: detector.value as DetectorName },
     embeddings: embeddings.checked,
   });
   element.addEventListener('submit', (event) => event.preventDefault());

@@ -27,6 +27,8 @@ export interface ExportHooks {
   onProgress: (done: number) => void;
   /** Completes the manifest when all else is written. */
   finish: (manifest: Manifest) => Manifest;
+  /** The manifest's scenes as a table. */
+  scenesCsv: (manifest: Manifest) => string;
   cancelled: () => boolean;
 }
 
@@ -35,7 +37,7 @@ export async function exportZip(
   track: InputVideoTrack,
   manifest: Manifest,
   pool: Pool,
-  { onProgress, finish, cancelled }: ExportHooks,
+  { onProgress, finish, scenesCsv, cancelled }: ExportHooks,
 ): Promise<{ zip: Blob; manifest: Manifest }> {
   const lost: KeptFrame[] = [];
   const written: KeptFrame[] = [];
@@ -53,6 +55,7 @@ export async function exportZip(
       onProgress(written.length + lost.length);
     }
     final = finish(withoutLost(manifest, written, lost));
+    yield { name: 'scenes.csv', input: scenesCsv(final), lastModified };
     yield { name: 'manifest.json', input: `${JSON.stringify(final, null, 1)}\n`, lastModified };
   }
 

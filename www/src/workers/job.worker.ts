@@ -267,6 +267,7 @@ class Job {
     const exported = await exportZip(track, manifest, this.pool, {
       onProgress: (done) => this.progress('export', done, total),
       finish,
+      scenesCsv: (m) => this.loaded.wasm.scenes_csv(m),
       cancelled: () => this.cancelRequested,
     });
     this.throwIfCancelled();

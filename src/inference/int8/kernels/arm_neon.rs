@@ -90,10 +90,13 @@ macro_rules! kernel {
                             }
                         }
                     }
-                    for p in 0..PIXELS {
-                        for b in 0..BLOCKS {
-                            stores[b].store(acc[p][b], outputs[p]);
-                        }
+                    // No loop over pixels: with one, LLVM takes all sums through memory.
+                    let [first, second, third, fourth] = acc;
+                    for (b, store) in stores.iter().enumerate() {
+                        store.store(first[b], outputs[0]);
+                        store.store(second[b], outputs[1]);
+                        store.store(third[b], outputs[2]);
+                        store.store(fourth[b], outputs[3]);
                     }
                 }
             }

@@ -315,6 +315,18 @@ impl Isa {
         }
     }
 
+    /// Share of split weights above which that is better ([`Panels::split_share`]): the second
+    /// halves take time and memory. `README.md` has the measurements.
+    pub fn most_split(self) -> f32 {
+        match self.0 {
+            #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
+            Set::RelaxedPairs => 0.25,
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => 0.06,
+            _ => f32::INFINITY,
+        }
+    }
+
     /// How the activations of a [`Gemm`] are laid out.
     pub fn activations(self) -> Activations {
         match self.0 {

@@ -16,7 +16,7 @@
 //! only a scheme whose every sum equals the reference's is ever used.
 
 use super::panels::Correction;
-use super::wasm_simd128::{Store, tiles};
+use super::wasm_simd128::{Store, on_registers, tiles};
 use super::{BLOCK, Depthwise, Gemm, Target};
 use core::arch::wasm32::*;
 
@@ -54,29 +54,32 @@ pub unsafe fn gemm<const FINISH: u8, const PAIRS: bool>(gemm: &Gemm<'_>, target:
                         }
                     }
                 }
-                correct::<PAIRS, 0>(corrections[0], gemm, pixels, &mut acc, ones);
-                correct::<PAIRS, 1>(corrections[1], gemm, pixels, &mut acc, ones);
-                for p in 0..PIXELS {
-                    store.store(acc[p], outputs[p]);
-                }
+                // Not in loops, see `wasm_simd128`.
+                let [a, b, c, d] = acc;
+                let low = correct::<PAIRS>(corrections[0], gemm, pixels, [a[0], b[0], c[0], d[0]], ones);
+                let high = correct::<PAIRS>(corrections[1], gemm, pixels, [a[1], b[1], c[1], d[1]], ones);
+                store.store([low[0], high[0]], outputs[0]);
+                store.store([low[1], high[1]], outputs[1]);
+                store.store([low[2], high[2]], outputs[2]);
+                store.store([low[3], high[3]], outputs[3]);
             }
         }
     }
 }
 
-/// Adds the second halves of split weights to the sums of four of the eight channels.
+/// Adds the second halves of split weights to the pixels' sums of four of the eight channels.
 ///
 /// # Safety
 /// As for [`gemm`]: corrections lie within the rows.
 #[inline]
 #[target_feature(enable = "relaxed-simd")]
-unsafe fn correct<const PAIRS: bool, const HALF: usize>(
+unsafe fn correct<const PAIRS: bool>(
     corrections: &[Correction],
     gemm: &Gemm<'_>,
     pixels: &[usize; PIXELS],
-    acc: &mut [[v128; 2]; PIXELS],
+    mut sums: [v128; PIXELS],
     ones: v128,
-) {
+) -> [v128; PIXELS] {
     for c in corrections {
         let offset = c.offset(gemm.rows);
         // SAFETY: see above.
@@ -84,10 +87,11 @@ unsafe fn correct<const PAIRS: bool, const HALF: usize>(
             let w = v128_load(c.weights.as_ptr().cast());
             for p in 0..PIXELS {
                 let x = v128_load32_splat(gemm.activations.as_ptr().add(pixels[p] + offset).cast());
-                acc[p][HALF] = dot::<PAIRS>(w, x, acc[p][HALF], ones);
+                sums[p] = dot::<PAIRS>(w, x, sums[p], ones);
             }
         }
     }
+    sums
 }
 
 /// `acc + Σ` of the four products in each lane.
@@ -137,16 +141,19 @@ pub unsafe fn depthwise<const FINISH: u8>(d: &Depthwise<'_>, target: Target<'_>)
 /// For [`super::Isa::dots`]: some sum, and products per round.
 #[target_feature(enable = "relaxed-simd")]
 pub fn dots<const PAIRS: bool>(rounds: u32) -> (i32, u64) {
-    let ones = core::hint::black_box(i16x8_splat(1));
-    let (mut x, step) = core::hint::black_box((i8x16_splat(0), i8x16_splat(3)));
-    // Weights differ, or the compiler would see that all chains are one.
-    let weights: [v128; 6] = core::hint::black_box(core::array::from_fn(|i| i8x16_splat(i as i8)));
-    let mut sums = [i32x4_splat(0); 6];
+    if PAIRS {
+        let ones = core::hint::black_box(i16x8_splat(1));
+        return on_registers(rounds, 16, |sum, w, x| dot::<true>(w, x, sum, ones));
+    }
+    // The one instruction has a latency of several cycles: more chains, which start differently,
+    // or the compiler would see that they are one.
+    let (mut x, w) = core::hint::black_box((i8x16_splat(0), i8x16_splat(3)));
+    let mut sums: [v128; 10] = core::array::from_fn(|i| i32x4_splat(i as i32));
     for _ in 0..rounds {
-        for (sum, weights) in sums.iter_mut().zip(weights) {
-            *sum = dot::<PAIRS>(weights, x, *sum, ones);
+        for sum in &mut sums {
+            *sum = dot::<false>(w, x, *sum, x);
         }
-        x = i8x16_add(x, step);
+        x = i8x16_add(x, w);
     }
     let sum = sums.into_iter().fold(x, |a, b| v128_xor(a, b));
     (i32x4_extract_lane::<0>(sum), sums.len() as u64 * 16)

@@ -36,9 +36,13 @@ pub unsafe fn gemm<const FINISH: u8>(gemm: &Gemm<'_>, target: Target<'_>) {
                         }
                     }
                 }
-                for p in 0..PIXELS {
-                    store.store(acc[p], outputs[p]);
-                }
+                // Spelt out: a loop here makes LLVM keep the sums in memory, and store each of them
+                // in every turn of the loop above.
+                let [a, b, c, d] = acc;
+                store.store(a, outputs[0]);
+                store.store(b, outputs[1]);
+                store.store(c, outputs[2]);
+                store.store(d, outputs[3]);
             }
         }
     }
@@ -74,18 +78,26 @@ pub unsafe fn depthwise<const FINISH: u8>(d: &Depthwise<'_>, target: Target<'_>)
 
 /// For [`super::Isa::dots`]: some sum, and products per round.
 pub fn dots(rounds: u32) -> (i32, u64) {
-    // Weights differ, or the compiler would see that all chains are one.
-    let weights: [v128; 6] = core::hint::black_box(core::array::from_fn(|i| i8x16_splat(i as i8)));
-    let (mut x, step) = core::hint::black_box((i16x8_splat(0), i16x8_splat(1)));
-    let mut sums = [i32x4_splat(0); 6];
+    on_registers(rounds, 8, |sum, w, x| i32x4_add(sum, i32x4_dot_i16x8(w, x)))
+}
+
+/// `dot(sum, weights, activations)` of `products` products, in as many chains as fit the
+/// registers with what they need.
+#[inline(always)]
+pub fn on_registers(rounds: u32, products: u64, dot: impl Fn(v128, v128, v128) -> v128) -> (i32, u64) {
+    let (mut x, step) = core::hint::black_box((i8x16_splat(0), i8x16_splat(1)));
+    let (u, v, w) = core::hint::black_box((i8x16_splat(1), i8x16_splat(2), i8x16_splat(3)));
+    let zero = i32x4_splat(0);
+    let (mut a, mut b, mut c, mut d, mut e, mut f) = (zero, zero, zero, zero, zero, zero);
     for _ in 0..rounds {
-        for (sum, weights) in sums.iter_mut().zip(weights) {
-            *sum = i32x4_add(*sum, i32x4_dot_i16x8(x, weights));
-        }
-        x = i16x8_add(x, step);
+        // No two products are the same, or the compiler would see that chains are one.
+        (a, b, c) = (dot(a, u, x), dot(b, v, x), dot(c, w, x));
+        x = i8x16_add(x, step);
+        (d, e, f) = (dot(d, u, x), dot(e, v, x), dot(f, w, x));
+        x = i8x16_add(x, step);
     }
-    let sum = sums.into_iter().fold(x, |a, b| v128_xor(a, b));
-    (i32x4_extract_lane::<0>(sum), sums.len() as u64 * 8)
+    let sum = v128_xor(v128_xor(v128_xor(a, b), v128_xor(c, d)), v128_xor(e, f));
+    (i32x4_extract_lane::<0>(sum), 6 * products)
 }
 
 /// Inputs and outputs of whole tiles. Arrays rather than slices: only then are loops over

@@ -79,9 +79,12 @@ pub unsafe fn gemm_words<const FINISH: u8>(gemm: &Gemm<'_>, target: Target<'_>) 
                         }
                     }
                 }
-                for p in 0..PIXELS {
-                    store.store(acc[p], outputs[p]);
-                }
+                // No loop: with one, LLVM takes the sums through memory.
+                let [a, b, c, d] = acc;
+                store.store(a, outputs[0]);
+                store.store(b, outputs[1]);
+                store.store(c, outputs[2]);
+                store.store(d, outputs[3]);
             }
         }
     }

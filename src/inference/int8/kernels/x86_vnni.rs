@@ -36,7 +36,11 @@ macro_rules! kernel {
         /// # Safety
         /// As above.
         #[target_feature(enable = $features)]
-        unsafe fn $tile<const FINISH: u8, const BLOCKS: usize>(gemm: &Gemm<'_>, target: &Target<'_>, first: usize) -> usize {
+        unsafe fn $tile<const FINISH: u8, const BLOCKS: usize>(
+            gemm: &Gemm<'_>,
+            target: &Target<'_>,
+            first: usize,
+        ) -> usize {
             let block = |b: usize| gemm.blocks.start + first + b;
             let panels: [*const i8; BLOCKS] = core::array::from_fn(|b| gemm.panels.panel(block(b)).as_ptr());
             let stores: [Store<FINISH>; BLOCKS] =
@@ -67,10 +71,13 @@ macro_rules! kernel {
                             }
                         }
                     }
-                    for p in 0..PIXELS {
-                        for b in 0..BLOCKS {
-                            stores[b].store(acc[p][b], outputs[p]);
-                        }
+                    // No loop over pixels: with one, LLVM takes all sums through memory.
+                    let [first, second, third, fourth] = acc;
+                    for (b, store) in stores.iter().enumerate() {
+                        store.store(first[b], outputs[0]);
+                        store.store(second[b], outputs[1]);
+                        store.store(third[b], outputs[2]);
+                        store.store(fourth[b], outputs[3]);
                     }
                 }
             }
@@ -124,4 +131,12 @@ macro_rules! kernel {
 }
 
 kernel!(gemm_avx, tile_avx, depthwise_avx, dots_avx, 2, "avx2,avxvnni", _mm256_dpbusd_avx_epi32);
-kernel!(gemm_avx512, tile_avx512, depthwise_avx512, dots_avx512, 4, "avx2,avx512f,avx512vl,avx512vnni", _mm256_dpbusd_epi32);
+kernel!(
+    gemm_avx512,
+    tile_avx512,
+    depthwise_avx512,
+    dots_avx512,
+    4,
+    "avx2,avx512f,avx512vl,avx512vnni",
+    _mm256_dpbusd_epi32
+);
