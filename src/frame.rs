@@ -237,9 +237,10 @@ struct Between {
 fn between(length: usize, count: usize) -> Vec<Between> {
     let scale = length as f64 / count as f64;
     let place = |i: usize| {
-        let at = ((i as f64 + 0.5) * scale - 0.5).clamp(0.0, (length - 1) as f64);
+        // Single precision as in OpenCV: it decides how some weights round.
+        let at = (((i as f64 + 0.5) * scale - 0.5) as f32).clamp(0.0, (length - 1) as f32);
         let (first, share) = (at as usize, at.fract());
-        let weight = |share: f64| (share * 2048.0).round_ties_even() as i32;
+        let weight = |share: f32| (share * 2048.0).round_ties_even() as i32;
         Between { at: [first, (first + 1).min(length - 1)], weights: [weight(1.0 - share), weight(share)] }
     };
     (0..count).map(place).collect()
