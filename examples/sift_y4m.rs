@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let layout = FrameLayout::i420(width, height);
     // The length is not known beforehand; a short one means many candidates.
-    let mut session = Session::new(&options, 0.0);
+    let mut session = Session::new(&options, 0.0)?;
     let mut offsets = Vec::new();
     let mut marker = Vec::new();
     loop {

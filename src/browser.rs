@@ -92,7 +92,7 @@ impl Scan {
     pub fn new(options: JsValue, duration_s: f64, pack_toml: &str) -> Result<Scan, JsError> {
         let options: Options = from_js(options)?;
         Ok(Self {
-            session: Session::new(&options, duration_s),
+            session: Session::new(&options, duration_s).map_err(js_error)?,
             pack: PackSpec::parse(pack_toml).map_err(js_error)?,
             batch: Vec::new(),
             batch_bytes: 0,

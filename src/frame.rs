@@ -5,6 +5,10 @@
 //! planes). The two travel separately because every frame of a video usually
 //! shares one layout while the bytes live in a reused arena.
 
+mod opencv;
+
+pub use opencv::Picture;
+
 use crate::error::{Error, Result};
 use fast_image_resize as fir;
 use image::RgbImage;
@@ -217,35 +221,6 @@ pub struct YuvPlanes {
     pub v: Plane,
 }
 
-/// A small BGR picture.
-pub struct Picture {
-    /// Width in pixels.
-    pub width: usize,
-    /// Blue, green and red of each pixel, row by row.
-    pub pixels: Vec<[u8; 3]>,
-}
-
-/// A sample between others: the one at or before it, the next one, and the weights of both
-/// with 11 bits after the point.
-#[derive(Clone, Copy)]
-struct Between {
-    at: [usize; 2],
-    weights: [i32; 2],
-}
-
-/// Where `count` samples lie among `length`, pixel centres upon pixel centres.
-fn between(length: usize, count: usize) -> Vec<Between> {
-    let scale = length as f64 / count as f64;
-    let place = |i: usize| {
-        // Single precision as in OpenCV: it decides how some weights round.
-        let at = (((i as f64 + 0.5) * scale - 0.5) as f32).clamp(0.0, (length - 1) as f32);
-        let (first, share) = (at as usize, at.fract());
-        let weight = |share: f32| (share * 2048.0).round_ties_even() as i32;
-        Between { at: [first, (first + 1).min(length - 1)], weights: [weight(1.0 - share), weight(share)] }
-    };
-    (0..count).map(place).collect()
-}
-
 impl<'a> Frame<'a> {
     /// Checks once that every row of every plane lies within `data`.
     pub fn new(layout: &'a FrameLayout, data: &'a [u8]) -> Result<Self> {
@@ -352,55 +327,6 @@ impl<'a> Frame<'a> {
         })
     }
 
-    /// The stored picture at another size as OpenCV makes it of a video, to the bit for 4:2:0:
-    /// each pixel from its four nearest (`INTER_LINEAR`), without averaging what lies between;
-    /// chroma not interpolated, colours by BT.601 whatever the video says, both as FFmpeg's fast
-    /// conversion has it.
-    pub fn sampled_bgr(&self, width: usize, height: usize) -> Picture {
-        let l = self.layout;
-        let byte = |p: usize, x: usize, y: usize| self.data[l.planes[p].offset + y * l.planes[p].stride + x];
-        let to_bgr = |yuv| if l.full_range { bgr_of_full_range(yuv) } else { bgr_of_limited_range(yuv) };
-        let pixels = match l.format.family() {
-            Family::Planar { sub_x, sub_y, bits: 8 } => self.sampled(width, height, |x, y| {
-                let chroma = |p| byte(p, x >> sub_x, y >> sub_y);
-                to_bgr([byte(0, x, y), chroma(1), chroma(2)])
-            }),
-            Family::Planar { sub_x, sub_y, bits } => self.sampled(width, height, |x, y| {
-                let word = |p, x, y| u16::from_le_bytes([byte(p, 2 * x, y), byte(p, 2 * x + 1, y)]);
-                let chroma = |p| word(p, x >> sub_x, y >> sub_y);
-                to_bgr([word(0, x, y), chroma(1), chroma(2)].map(|v| (v >> (bits - 8)).min(255) as u8))
-            }),
-            Family::SemiPlanar => self.sampled(width, height, |x, y| {
-                let chroma = |p| byte(1, x / 2 * 2 + p, y / 2);
-                to_bgr([byte(0, x, y), chroma(0), chroma(1)])
-            }),
-            Family::Packed { red, blue } => {
-                self.sampled(width, height, |x, y| [blue, 1, red].map(|channel| i32::from(byte(0, 4 * x + channel, y))))
-            }
-        };
-        Picture { width, pixels }
-    }
-
-    /// The picture at another size from the pixels `bgr(x, y)`, in OpenCV's arithmetic.
-    fn sampled(&self, width: usize, height: usize, bgr: impl Fn(usize, usize) -> [i32; 3]) -> Vec<[u8; 3]> {
-        let columns = between(self.layout.width, width);
-        let mut pixels = Vec::with_capacity(width * height);
-        for row in between(self.layout.height, height) {
-            for column in &columns {
-                let line = |y: usize| {
-                    let (a, b) = (bgr(column.at[0], y), bgr(column.at[1], y));
-                    let [wa, wb] = column.weights;
-                    [a[0] * wa + b[0] * wb, a[1] * wa + b[1] * wb, a[2] * wa + b[2] * wb]
-                };
-                let (a, b) = (line(row.at[0]), line(row.at[1]));
-                let [wa, wb] = row.weights;
-                let mix = |c: usize| ((wa * (a[c] >> 4)) >> 16) + ((wb * (b[c] >> 4)) >> 16);
-                pixels.push([mix(0), mix(1), mix(2)].map(|v| ((v + 2) >> 2).clamp(0, 255) as u8));
-            }
-        }
-        pixels
-    }
-
     /// The picture as it is to be shown: RGB, square pixels, upright.
     pub fn to_rgb(&self) -> Result<RgbImage> {
         let (w, h) = (self.layout.width, self.layout.height);
@@ -492,21 +418,6 @@ impl<'a> Frame<'a> {
             .map(|b| (u16::from_le_bytes([b[0], b[1]]) >> (bits - 8)) as u8)
             .collect()
     }
-}
-
-/// BT.601 with luma 16–235, as swscale's vector code has it: 13 bits after the point, every
-/// product cut off.
-fn bgr_of_limited_range([y, u, v]: [u8; 3]) -> [i32; 3] {
-    let times = |sample: i32, factor: i32| (8 * sample * factor) >> 16;
-    let (y, u, v) = (times(i32::from(y) - 16, 9539), i32::from(u) - 128, i32::from(v) - 128);
-    [y + times(u, 16525), y + times(u, -3209) + times(v, -6660), y + times(v, 13075)].map(|v| v.clamp(0, 255))
-}
-
-/// The same with luma 0–255.
-fn bgr_of_full_range([y, u, v]: [u8; 3]) -> [i32; 3] {
-    let times = |sample: i32, factor: i32| (8 * sample * factor) >> 16;
-    let (y, u, v) = (i32::from(y), i32::from(u) - 128, i32::from(v) - 128);
-    [y + times(u, 14516), y + times(u, -2819) + times(v, -5850), y + times(v, 11485)].map(|v| v.clamp(0, 255))
 }
 
 /// Adds each block of `k` neighbouring samples of a row to its sum.

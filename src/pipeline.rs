@@ -66,16 +66,17 @@ pub struct Session {
     budget: usize,
     seen: Vec<Seen>,
     end_s: f64,
-    /// By our own detector.
+    /// By our own detector, which always runs: it knows which frames are mixed or spoilt.
     own_scenes: SceneMap,
     /// By the detector asked for.
-    scenes: SceneMap,
+    boundaries: Vec<Boundary>,
     candidates: Vec<Record>,
 }
 
 impl Session {
-    /// Begins a scan of a video of about `duration_s` seconds.
-    pub fn new(options: &Options, duration_s: f64) -> Self {
+    /// Begins a scan of a video of about `duration_s` seconds. An error where the detector's
+    /// parameters make no sense.
+    pub fn new(options: &Options, duration_s: f64) -> Result<Self> {
         let wanted = CANDIDATES_PER_BUDGET * options.budget.max(1) as f64;
         let min_length_s = (duration_s / wanted).clamp(1.0 / MOST_CANDIDATES_PER_S, 2.0);
         let look_alike_bits = selection::similarity_to_bits(options.similarity);
@@ -85,17 +86,17 @@ impl Session {
             min_length_s,
             max_length_s: (4.0 * min_length_s).max(2.0),
         };
-        Self {
+        Ok(Self {
             sampler: Some(Sampler::new(runs)),
-            meter: Meter::new(&options.detector),
+            meter: Meter::new(&options.detector)?,
             look_alike_bits,
             budget: options.budget,
             seen: Vec::new(),
             end_s: 0.0,
             own_scenes: SceneMap::default(),
-            scenes: SceneMap::default(),
+            boundaries: Vec::new(),
             candidates: Vec::new(),
-        }
+        })
     }
 
     /// Takes the next frame in presentation order (see [`Sampler::push`]);
@@ -124,9 +125,9 @@ impl Session {
     pub fn finish(&mut self) -> Option<Candidate> {
         let (candidate, scenes) = self.sampler.take()?.finish();
         self.own_scenes = scenes;
-        self.scenes = match &self.meter {
-            Some(meter) => self.measured_scenes(meter.detector()),
-            None => self.own_scenes.clone(),
+        self.boundaries = match &self.meter {
+            Some(meter) => self.measured_cuts(meter.detector()),
+            None => self.own_scenes.boundaries.clone(),
         };
         candidate.inspect(|c| self.record(c))
     }
@@ -134,27 +135,34 @@ impl Session {
     /// Finds the scenes again, with another detector or other thresholds. An error where that
     /// needs what the scan has not measured.
     pub fn detect(&mut self, detector: &Detector) -> Result<()> {
-        self.scenes = match &self.meter {
-            _ if *detector == Detector::Default => self.own_scenes.clone(),
-            Some(meter) if meter.serves(detector) => self.measured_scenes(detector),
+        pyscenedetect::check(detector)?;
+        self.boundaries = match &self.meter {
+            _ if *detector == Detector::Default => self.own_scenes.boundaries.clone(),
+            Some(meter) if meter.serves(detector) => self.measured_cuts(detector),
             _ => return Err(Error::Usage("another detector's scenes need a new scan".into())),
         };
         Ok(())
     }
 
     /// The cuts of one of PySceneDetect's detectors.
-    fn measured_scenes(&self, detector: &Detector) -> SceneMap {
+    fn measured_cuts(&self, detector: &Detector) -> Vec<Boundary> {
         let times_s: Vec<f64> = self.seen.iter().map(|frame| frame.time_s).collect();
         let values: Vec<f32> = self.seen.iter().map(|frame| frame.measure).collect();
         let cut = |frame: usize| Boundary { kind: TransitionKind::Cut, frame: frame as u64, from: frame as u64 };
-        let cuts = pyscenedetect::cuts(detector, &times_s, &values).into_iter();
-        SceneMap { boundaries: cuts.filter(|&frame| frame > 0).map(cut).collect(), ..self.own_scenes.clone() }
+        pyscenedetect::cuts(detector, &times_s, &values).into_iter().filter(|&frame| frame > 0).map(cut).collect()
     }
 
     /// After the scan: frames that are worth decoding once more, in order. Hand
     /// each to [`Session::add_candidate`]; without them the choice is only less good.
     pub fn second_look(&self) -> Vec<u64> {
-        if self.scenes.boundaries.len() >= self.budget {
+        // Both detectors' scenes, where another one was asked for: what only ours sees, such as a
+        // picture that another one dissolves into, is worth showing as well.
+        let boundaries = self.boundaries.iter().chain(&self.own_scenes.boundaries);
+        let mut starts: Vec<usize> = boundaries.map(|b| b.frame as usize).chain([0, self.seen.len()]).collect();
+        starts.sort_unstable();
+        starts.dedup();
+        let scenes: Vec<Range<usize>> = starts.windows(2).map(|pair| pair[0]..pair[1]).collect();
+        if scenes.len() > self.budget {
             // Not every scene can be shown, and there is enough to choose from.
             return Vec::new();
         }
@@ -166,8 +174,6 @@ impl Session {
             candidate: self.position(index as u64).is_ok(),
         };
         let frames: Vec<Glance> = self.seen.iter().enumerate().map(glance).collect();
-        let scenes: Vec<Range<usize>> =
-            self.scenes().iter().map(|s| s.start_frame as usize..s.end_frame as usize).collect();
         let wanted = second_look(&frames, &scenes, self.look_alike_bits);
         wanted.into_iter().map(|i| i as u64).collect()
     }
@@ -229,7 +235,7 @@ impl Session {
             return Vec::new();
         }
         let time = |frame: u64| self.seen.get(frame as usize).map_or(self.end_s, |f| f.time_s);
-        let boundaries = &self.scenes.boundaries;
+        let boundaries = &self.boundaries;
         (0..=boundaries.len())
             .map(|index| {
                 let start = index.checked_sub(1).map(|i| &boundaries[i]);
@@ -253,9 +259,9 @@ impl Session {
     /// Half-open ranges of frames in or next to a gradual transition, or in a
     /// flash, in order and apart.
     fn spoilt_ranges(&self) -> Vec<Range<u64>> {
-        let gradual = self.scenes.boundaries.iter().filter(|b| b.from < b.frame);
+        let gradual = self.own_scenes.boundaries.iter().filter(|b| b.from < b.frame);
         let gradual = gradual.map(|b| b.from.saturating_sub(TRANSITION_MARGIN)..b.frame + TRANSITION_MARGIN);
-        let flashes = self.scenes.flashes.iter().map(|&(from, to)| from..to);
+        let flashes = self.own_scenes.flashes.iter().map(|&(from, to)| from..to);
         let mut ranges: Vec<Range<u64>> = gradual.chain(flashes).collect();
         ranges.sort_by_key(|r| r.start);
         ranges.dedup_by(|next, last| {
@@ -270,7 +276,7 @@ impl Session {
 
     fn items(&self, options: &Options) -> Vec<Item> {
         let spoilt = self.spoilt_ranges();
-        let starts: Vec<u64> = self.scenes.boundaries.iter().map(|b| b.frame).collect();
+        let starts: Vec<u64> = self.boundaries.iter().map(|b| b.frame).collect();
         self.candidates
             .iter()
             .map(|c| Item {
@@ -290,7 +296,8 @@ impl Session {
             .collect()
     }
 
-    /// Chooses frames under `options` and states the result. `timings_s`,
+    /// Chooses frames under `options`, over the scenes that [`Session::detect`] found last (or the
+    /// scan, if it was not called), and states the result. `timings_s`,
     /// `video` and `device` are the caller's to know.
     pub fn manifest(
         &self,

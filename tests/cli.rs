@@ -22,6 +22,13 @@ fn bad_usage_ends_with_2_and_says_how_it_is_done() {
 }
 
 #[test]
+fn a_missing_fp32_file_is_named() {
+    let output = framesift(&["bench", "--rounds", "1", "--fp32", "tests"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("tests/centerface.fp32.onnx"), "{}", text(&output.stderr));
+}
+
+#[test]
 fn doctor_says_what_there_is_and_what_to_install() {
     let output = framesift(&["doctor", "--ort-lib", "/nowhere/libonnxruntime.so"]);
     let said = text(&output.stdout);
@@ -39,6 +46,8 @@ fn bench_measures_the_built_in_pack() {
     let output = framesift(&["bench", "--rounds", "1", "--json", "--ort-lib", "/nowhere/libonnxruntime.so"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+    assert!(report["onnxruntime"].is_null());
+    assert!(report["onnxruntime_error"].as_str().expect("a reason").contains("/nowhere/"), "{report}");
     let networks = report["networks"].as_array().expect("networks");
     assert_eq!(networks.len(), 3);
     for network in networks {

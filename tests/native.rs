@@ -83,7 +83,7 @@ fn sift(frames: Vec<Vec<u8>>, options: &Options) -> Manifest {
 fn scan(frames: Vec<Vec<u8>>, options: &Options) -> Session {
     let layout = FrameLayout::i420(320, 180);
     let total = frames.len() as u64;
-    let mut session = Session::new(options, total as f64 / 25.0);
+    let mut session = Session::new(options, total as f64 / 25.0).unwrap();
     for (i, data) in frames.iter().enumerate() {
         session.push(i as f64 / 25.0, 0.04, &layout, &mut data.clone()).unwrap();
     }
@@ -134,8 +134,8 @@ fn cuts_are_found_and_flashes_are_not_cuts() {
     assert!(manifest.rejected.iter().any(|r| (30..32).contains(&r.index) && r.reason == Reason::Transition));
 }
 
-#[test]
-fn a_dissolve_is_found_with_its_range_and_nothing_is_kept_of_it() {
+/// 40 frames of one picture, 15 mixed ones, 40 of another.
+fn dissolve() -> Vec<Vec<u8>> {
     let mut frames = hold(1, 40);
     let (a, b) = (scene(1, 0, 1.0), scene(3, 0, 1.0));
     frames.extend((1..=15).map(|i| {
@@ -143,6 +143,30 @@ fn a_dissolve_is_found_with_its_range_and_nothing_is_kept_of_it() {
         a.iter().zip(&b).map(|(&a, &b)| (f32::from(a) * (1.0 - share) + f32::from(b) * share).round() as u8).collect()
     }));
     frames.extend(hold(3, 40));
+    frames
+}
+
+#[test]
+fn another_detector_changes_the_scenes_and_nothing_mixed_is_kept() {
+    let detector = |json: &str| serde_json::from_str(json).unwrap();
+    let options = Options { detector: detector(r#"{"name":"content","threshold":2}"#), ..Options::default() };
+    let mut session = scan(dissolve(), &options);
+    let result = manifest(&session, &options);
+    assert!(result.scenes.iter().skip(1).all(|s| s.transition == TransitionKind::Cut));
+    let kept: Vec<u64> = result.frames.iter().map(|f| f.index).collect();
+    assert!(kept.iter().all(|index| !(40..55).contains(index)), "{kept:?} {:?}", result.scenes);
+    assert!(result.frames.len() >= 2);
+
+    session.detect(&detector(r#"{"name":"content","threshold":255}"#)).unwrap();
+    assert_eq!(session.scenes().len(), 1);
+    session.detect(&detector(r#"{"name":"default"}"#)).unwrap();
+    assert_eq!(session.scenes()[1].transition, TransitionKind::Dissolve);
+    assert!(session.detect(&detector(r#"{"name":"hash"}"#)).is_err(), "was not measured");
+}
+
+#[test]
+fn a_dissolve_is_found_with_its_range_and_nothing_is_kept_of_it() {
+    let frames = dissolve();
     let manifest = sift(frames, &Options::default());
     assert_eq!(manifest.scenes.len(), 2);
     let scene = &manifest.scenes[1];

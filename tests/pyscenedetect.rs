@@ -54,7 +54,7 @@ fn differences(fixture: &Fixture, video: &Path, expected: &BTreeMap<String, Vec<
     let mut meters: Vec<(Meter, Vec<f32>)> = Vec::new();
     for detector in fixture.detectors.values() {
         if !meters.iter().any(|(meter, _)| meter.serves(detector)) {
-            meters.push((Meter::new(detector).expect("a detector of PySceneDetect"), Vec::new()));
+            meters.push((Meter::new(detector).expect("has good parameters").expect("is of PySceneDetect"), Vec::new()));
         }
     }
     let times_s = decode(video, |frame| {
@@ -120,4 +120,19 @@ fn the_same_cuts_in_short_clips() {
 #[ignore = "takes minutes"]
 fn the_same_cuts_in_montages() {
     compare_clips("dev_");
+}
+
+#[test]
+fn parameters_without_sense_are_refused_by_name() {
+    for (json, name) in [
+        (r#"{"name":"hash","size":64}"#, "size"),
+        (r#"{"name":"hash","lowpass":0}"#, "lowpass"),
+        (r#"{"name":"hist","bins":0}"#, "bins"),
+        (r#"{"name":"adaptive","frame_window":0}"#, "frame_window"),
+    ] {
+        let detector: Detector = serde_json::from_str(json).expect("is understood");
+        let error = Meter::new(&detector).err().expect("is refused").to_string();
+        assert!(error.contains(name), "{error}");
+    }
+    assert!(serde_json::from_str::<Detector>(r#"{"name":"content","treshold":3}"#).is_err());
 }

@@ -36,8 +36,10 @@ pub struct Options {
 /// A network to measure.
 #[derive(Clone)]
 struct Target {
+    /// `NAME` of `NAME.int8.onnx`.
     name: String,
-    path: Option<PathBuf>,
+    /// Where the file is, if it is not built in.
+    folder: Option<PathBuf>,
     file: Vec<u8>,
     width: usize,
     height: usize,
@@ -51,14 +53,14 @@ fn parse_target(text: &str) -> Result<Target, String> {
     let (width, height) =
         sides.ok_or_else(|| format!("{size:?} is no size: write WIDTHxHEIGHT, for example 640x640"))?;
     let file = std::fs::read(path).map_err(|e| format!("cannot read {path}: {e}"))?;
-    let path = PathBuf::from(path);
-    Ok(Target { name: format!("{} {width}x{height}", stem(&path)), path: Some(path), file, width, height })
+    let path = Path::new(path);
+    Ok(Target { name: stem(path), folder: path.parent().map(Path::to_path_buf), file, width, height })
 }
 
 /// `NAME` of `NAME.int8.onnx`.
-fn stem(path: &Path) -> &str {
+fn stem(path: &Path) -> String {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    name.strip_suffix(".onnx").map_or(name, |name| name.strip_suffix(".int8").unwrap_or(name))
+    name.strip_suffix(".onnx").map_or(name, |name| name.strip_suffix(".int8").unwrap_or(name)).into()
 }
 
 impl Target {
@@ -67,8 +69,8 @@ impl Target {
         let pack = Pack::built_in()?;
         let (long, refine) = (pack.spec.detector.long_side_px, pack.spec.detector.refine_px);
         let target = |file: &Vec<u8>, name: &str, width, height| Target {
-            name: format!("{} {width}x{height}", stem(Path::new(name))),
-            path: None,
+            name: stem(Path::new(name)),
+            folder: None,
             file: file.clone(),
             width,
             height,
@@ -82,11 +84,24 @@ impl Target {
         ])
     }
 
-    /// The FP32 file of the same network, if it is there.
-    fn fp32(&self, folder: Option<&Path>) -> Option<Vec<u8>> {
-        let path = self.path.as_deref()?;
-        let folder = folder.or(path.parent())?;
-        std::fs::read(folder.join(format!("{}.fp32.onnx", stem(path)))).ok()
+    /// The FP32 file of the same network: from `folder`, where it must be, or else from beside
+    /// the INT8 file, if it is there.
+    fn fp32(&self, folder: Option<&Path>) -> framesift::Result<Option<Vec<u8>>> {
+        let file = format!("{}.fp32.onnx", self.name);
+        match (folder, &self.folder) {
+            (Some(folder), _) => {
+                let path = folder.join(file);
+                let cannot_read = |e| framesift::Error::Usage(format!("--fp32: cannot read {}: {e}", path.display()));
+                std::fs::read(&path).map(Some).map_err(cannot_read)
+            }
+            (None, Some(beside)) => Ok(std::fs::read(beside.join(file)).ok()),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// Name and size.
+    fn title(&self) -> String {
+        format!("{} {}x{}", self.name, self.width, self.height)
     }
 
     fn input(&self) -> ArrayD<f32> {
@@ -143,7 +158,10 @@ struct Report {
     kernel: &'static str,
     /// Multiplications per nanosecond of each kernel's dot instruction on registers alone.
     peaks_gmac_per_s: Vec<(&'static str, f64)>,
-    onnxruntime: Result<String, String>,
+    /// Its library.
+    onnxruntime: Option<String>,
+    /// Why there is none.
+    onnxruntime_error: Option<String>,
     networks: Vec<Row>,
 }
 
@@ -169,13 +187,14 @@ pub fn run(options: &Options) -> Outcome {
     let peaks: Vec<(Isa, f64)> = kernels.iter().map(|&isa| (isa, isa.measure_peak())).collect();
     let mut networks = Vec::new();
     for target in targets {
-        eprintln!("Measuring {} …", target.name);
+        eprintln!("Measuring {} …", target.title());
         networks.push(measure(target, options, &peaks, runtime.as_ref().ok())?);
     }
     let report = Report {
         kernel: Isa::best().name(),
         peaks_gmac_per_s: peaks.iter().map(|&(isa, peak)| (isa.name(), peak)).collect(),
-        onnxruntime: runtime.map(|r| r.library().display().to_string()).map_err(|e| e.to_string()),
+        onnxruntime: runtime.as_ref().ok().map(|r| r.library().display().to_string()),
+        onnxruntime_error: runtime.as_ref().err().map(ToString::to_string),
         networks,
     };
     if options.json {
@@ -201,7 +220,7 @@ fn measure(
         int8_macs = network.int8_macs();
         engines.push((isa.name().into(), Ok(Engine::Ours(network))));
     }
-    let fp32 = target.fp32(options.fp32.as_deref());
+    let fp32 = target.fp32(options.fp32.as_deref())?;
     if let Some(file) = &fp32 {
         let network = Model::from_onnx(file).and_then(|model| model.network(input.shape()));
         engines.push((TRACT_FP32.into(), network.map(Engine::Ours)));
@@ -212,13 +231,15 @@ fn measure(
         engines.extend(fp32.iter().map(|file| (ORT_FP32.into(), of(file))));
     }
 
-    // Once for the results and to warm up, then in turns.
-    let mut results: Vec<framesift::Result<Vec<ArrayD<f32>>>> = Vec::new();
+    // Once for the results and to warm up, then in turns. An engine that cannot run this network
+    // does not stop the others.
+    let mut results: Vec<Option<Vec<ArrayD<f32>>>> = Vec::new();
     for (_, engine) in &mut engines {
-        results.push(match engine {
-            Ok(engine) => engine.run(&input),
-            Err(_) => Ok(Vec::new()),
-        });
+        let outputs = engine.as_mut().ok().map(|engine| engine.run(&input)).transpose();
+        results.push(outputs.unwrap_or_else(|error| {
+            *engine = Err(error);
+            None
+        }));
     }
     let mut times_ms: Vec<Vec<f64>> = vec![Vec::new(); engines.len()];
     for _ in 0..options.rounds {
@@ -232,7 +253,7 @@ fn measure(
     }
 
     let index = |name: &str| engines.iter().position(|(engine, _)| engine == name);
-    let reference = index(ORT_INT8).and_then(|i| results[i].as_ref().ok()).filter(|outputs| !outputs.is_empty());
+    let reference = index(ORT_INT8).and_then(|i| results[i].as_ref());
     let median = |i: usize| {
         let mut sorted = times_ms[i].clone();
         sorted.sort_by(f64::total_cmp);
@@ -243,7 +264,7 @@ fn measure(
             let ms = median(i);
             let peak = peaks.get(i).map(|&(_, peak)| peak);
             let gmac_per_s = peak.and(ms).map(|ms| int8_macs as f64 / ms / 1e6);
-            let own = peak.and(results[i].as_ref().ok());
+            let own = peak.and(results[i].as_ref());
             Timing {
                 engine: engines[i].0.clone(),
                 ms,
@@ -257,7 +278,7 @@ fn measure(
     let best = peaks.len().checked_sub(1).and_then(median);
     let times = |name| best.zip(index(name).and_then(median)).map(|(ours, theirs)| theirs / ours);
     Ok(Row {
-        name: target.name.clone(),
+        name: target.title(),
         int8_gmac: int8_macs as f64 / 1e9,
         timings,
         times_tract_fp32: times(TRACT_FP32),
@@ -307,11 +328,9 @@ impl Report {
         for (name, peak) in &self.peaks_gmac_per_s {
             text += &format!(" {name} {peak:.1};");
         }
-        text += match &self.onnxruntime {
-            Ok(library) => format!("\nONNX Runtime: {library}\n"),
-            Err(error) => format!("\n{error}\n"),
-        }
-        .as_str();
+        text += "\n";
+        text += &self.onnxruntime.as_ref().map_or(String::new(), |library| format!("ONNX Runtime: {library}\n"));
+        text += &self.onnxruntime_error.as_ref().map_or(String::new(), |error| format!("{error}\n"));
         text
     }
 }

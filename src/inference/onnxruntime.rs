@@ -74,10 +74,10 @@ impl OnnxRuntimeNetwork {
     }
 }
 
-/// The library that the environment names, or that of the `onnxruntime` package of the
+/// The library that the environment names (whether it is there or not), or that of the `onnxruntime` package of the
 /// first Python on the PATH.
 pub fn find_library() -> Option<PathBuf> {
-    let named = LIBRARY_VARIABLES.iter().filter_map(std::env::var_os).map(PathBuf::from).find(|path| path.exists());
+    let named = LIBRARY_VARIABLES.iter().find_map(std::env::var_os).map(PathBuf::from);
     named.or_else(|| {
         // The package itself is not imported, which would load the library and takes a second.
         const LOCATE: &str = "import importlib.util as u; s = u.find_spec('onnxruntime'); print(s.origin if s else '')";

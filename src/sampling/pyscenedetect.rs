@@ -9,9 +9,12 @@
 //! edges of `content`, whose weight is 0 by default.
 
 use super::Detector;
+use crate::error::{Error, Result};
 use crate::frame::{Frame, Picture};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
+use std::ops::RangeInclusive;
+use std::sync::LazyLock;
 
 /// Columns at which pictures are compared.
 const WIDTH: f64 = 256.0;
@@ -174,6 +177,21 @@ impl Default for Threshold {
     }
 }
 
+/// Refuses parameters with which a detector cannot work.
+pub fn check(detector: &Detector) -> Result<()> {
+    let within = |name: &str, value: usize, range: RangeInclusive<usize>| {
+        let (least, most) = (range.start(), range.end());
+        let text = || format!("detector: {name} is {value}, expected {least} to {most}");
+        if range.contains(&value) { Ok(()) } else { Err(Error::Usage(text())) }
+    };
+    match detector {
+        Detector::Adaptive(a) => within("frame_window", a.frame_window, 1..=1000),
+        Detector::Hash(h) => within("size", h.size, 2..=32).and(within("lowpass", h.lowpass, 1..=8)),
+        Detector::Hist(h) => within("bins", h.bins, 1..=256),
+        _ => Ok(()),
+    }
+}
+
 /// Makes one number of each frame, by what came before.
 pub struct Meter {
     detector: Detector,
@@ -191,8 +209,9 @@ enum Last {
 impl Meter {
     /// For one of PySceneDetect's detectors, `None` for another. The parameters that only
     /// [`cuts`] uses do not matter here.
-    pub fn new(detector: &Detector) -> Option<Self> {
-        (*detector != Detector::Default).then(|| Self { detector: detector.clone(), last: Last::None })
+    pub fn new(detector: &Detector) -> Result<Option<Self>> {
+        check(detector)?;
+        Ok((*detector != Detector::Default).then(|| Self { detector: detector.clone(), last: Last::None }))
     }
 
     /// What it was made for.
@@ -226,7 +245,7 @@ impl Meter {
             | Detector::Adaptive(Adaptive { weights, luma_only, .. }) => {
                 let only_luma = Weights { delta_hue: 0.0, delta_sat: 0.0, delta_lum: 1.0 };
                 let weights = if *luma_only { only_luma } else { *weights };
-                let hsv: Vec<[u8; 3]> = picture.pixels.iter().map(|&pixel| to_hsv(pixel)).collect();
+                let hsv = to_hsv(&picture.pixels);
                 let difference = match &self.last {
                     Last::Hsv(last) if last.len() == hsv.len() => content_difference(last, &hsv, weights),
                     _ => 0.0,
@@ -235,7 +254,7 @@ impl Meter {
                 difference
             }
             Detector::Hash(Hash { size, lowpass, .. }) => {
-                let hash = perceptual_hash(&picture, (*size).clamp(2, 32), (*lowpass).clamp(1, 8));
+                let hash = perceptual_hash(&picture, *size, *lowpass);
                 let differing = match &self.last {
                     Last::Hash(last) => last.iter().zip(&hash).filter(|(a, b)| a != b).count(),
                     _ => 0,
@@ -245,7 +264,7 @@ impl Meter {
                 share
             }
             Detector::Hist(Hist { bins, .. }) => {
-                let histogram = luma_histogram(&picture, (*bins).clamp(1, 256));
+                let histogram = luma_histogram(&picture, *bins);
                 let difference = match &self.last {
                     Last::Histogram(last) => 1.0 - correlation(last, &histogram),
                     _ => 0.0,
@@ -261,22 +280,29 @@ impl Meter {
     }
 }
 
-/// Hue (0–179), saturation and value of a BGR pixel, in OpenCV's fixed-point arithmetic.
-fn to_hsv([b, g, r]: [u8; 3]) -> [u8; 3] {
-    let (b, g, r) = (i32::from(b), i32::from(g), i32::from(r));
-    let value = b.max(g).max(r);
-    let range = value - b.min(g).min(r);
-    let sector = match value {
-        v if v == r => g - b,
-        v if v == g => b - r + 2 * range,
-        _ => r - g + 4 * range,
+/// `whole / i` for all bytes `i`, with 12 bits after the point; 0 for 0.
+fn fractions(whole: f64) -> [i32; 256] {
+    std::array::from_fn(|i| if i == 0 { 0 } else { (whole * 4096.0 / i as f64).round_ties_even() as i32 })
+}
+
+/// Hue (0–179), saturation and value of BGR pixels, in OpenCV's fixed-point arithmetic.
+fn to_hsv(pixels: &[[u8; 3]]) -> Vec<[u8; 3]> {
+    static TABLES: LazyLock<[[i32; 256]; 2]> = LazyLock::new(|| [fractions(255.0), fractions(30.0)]);
+    let [by_value, by_range] = &*TABLES;
+    let pixel = |&[b, g, r]: &[u8; 3]| {
+        let value = b.max(g).max(r);
+        let range = value - b.min(g).min(r);
+        let (b, g, r, whole) = (i32::from(b), i32::from(g), i32::from(r), i32::from(range));
+        let sector = match i32::from(value) {
+            v if v == r => g - b,
+            v if v == g => b - r + 2 * whole,
+            _ => r - g + 4 * whole,
+        };
+        let saturation = (whole * by_value[usize::from(value)] + 2048) >> 12;
+        let hue = (sector * by_range[usize::from(range)] + 2048) >> 12;
+        [if hue < 0 { hue + 180 } else { hue } as u8, saturation as u8, value]
     };
-    // What OpenCV has in tables: 255 / value and 180 / (6 · range) with 12 bits after the point.
-    let fraction =
-        |whole: f64, by: i32| if by == 0 { 0 } else { (whole * 4096.0 / f64::from(by)).round_ties_even() as i32 };
-    let saturation = (range * fraction(255.0, value) + 2048) >> 12;
-    let hue = (sector * fraction(30.0, range) + 2048) >> 12;
-    [if hue < 0 { hue + 180 } else { hue } as u8, saturation as u8, value as u8]
+    pixels.iter().map(pixel).collect()
 }
 
 /// Weighted mean of the mean absolute differences.
@@ -399,7 +425,7 @@ pub fn cuts(detector: &Detector, times_s: &[f64], values: &[f32]) -> Vec<usize> 
             }
         }
         Detector::Adaptive(a) => {
-            let window = a.frame_window.max(1);
+            let window = a.frame_window;
             let is_cut = |frame: usize| {
                 let around = (frame - window..=frame + window).filter(|&f| f != frame).map(value).sum::<f64>();
                 let mean = around / (2 * window) as f64;

@@ -133,11 +133,17 @@ pageTest("PySceneDetect's detector gives its scenes, and a table of them in its 
   assert.deepEqual(manifest.scenes.slice(1).map((s) => s.start_frame), clips['clip.mp4'].adaptive);
   assert.equal(manifest.options.detector.name, 'adaptive');
   assert.equal(manifest.options.detector.threshold, 3, 'the manifest states the defaults');
-  const [cuts, head, first, ...rest] = entries.get('scenes.csv').toString('utf8').trimEnd().split('\n');
-  assert.match(cuts, /^Timecode List:,00:00:/);
+  const [a, b] = clips['clip.mp4'].adaptive;
+  // 25 frames per second; all of it within the first minute.
+  const seconds = (frames) => (frames / 25).toFixed(3);
+  const timecode = (frames) => `00:00:${seconds(frames).padStart(6, '0')}`;
+  const place = (number, at) => `${number},${timecode(at)},${seconds(at)}`;
+  const [cuts, head, first, second, ...rest] = entries.get('scenes.csv').toString('utf8').trimEnd().split('\n');
+  assert.equal(cuts.split(',').slice(0, 3).join(), `Timecode List:,${timecode(a)},${timecode(b)}`);
   assert.match(head, /^Scene Number,Start Frame,Start Timecode,/);
   assert.equal(first.split(',').slice(0, 3).join(), '1,1,00:00:00.000');
-  assert.equal(rest.length, manifest.scenes.length - 1);
+  assert.equal(second, `2,${place(a + 1, a)},${place(b, b)},${place(b - a, b - a)}`);
+  assert.equal(rest.length, manifest.scenes.length - 2);
 });
 
 for (const name of ['vfr.mp4', 'fragmented.mp4', 'people.ts', 'people.mkv', 'vp9.webm']) {
