@@ -1,27 +1,33 @@
-//! Scenes and chosen frames of a raw video, without faces:
+//! Scenes and chosen frames of a raw video:
 //!
 //! ```sh
 //! ffmpeg -v error -i video.mp4 -pix_fmt yuv420p video.y4m
-//! cargo run --release --example sift_y4m -- video.y4m [BUDGET [SIMILARITY]]
+//! cargo run --release --example sift_y4m -- video.y4m [BUDGET [FACES]]
 //! ```
 //!
-//! Prints one JSON object: `cuts` (first frames of scenes), `gradual` (half-open
-//! frame ranges), `frames` (chosen frames).
+//! FACES is `ignore` (the default: no face is looked for), `prefer` or `require`. Prints one JSON
+//! object: `cuts` (first frames of scenes), `gradual` (half-open frame ranges), `candidates` (how
+//! many), `frames` (chosen frames), `people` (faces of each in the chosen frames), `rejected` (how
+//! many for each reason), `select_ms` (time of the choice).
 
-use framesift::faces::pack::PackSpec;
-use framesift::frame::FrameLayout;
+use framesift::faces::FaceAnalyzer;
+use framesift::faces::pack::Pack;
+use framesift::frame::{Frame, FrameLayout};
 use framesift::manifest::{Options, Video};
 use framesift::pipeline::Session;
+use framesift::sampling::Candidate;
 use framesift::sampling::scenes::TransitionKind;
 use framesift::sampling::selection::FacesMode;
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::time::Instant;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let budget = std::env::args().nth(2).map_or(Ok(500), |a| a.parse())?;
-    let similarity = std::env::args().nth(3).map_or(Ok(Options::default().similarity), |a| a.parse())?;
-    let options = Options { budget, similarity, faces: FacesMode::Ignore, ..Options::default() };
+    let faces: FacesMode = serde_json::from_value(std::env::args().nth(3).unwrap_or("ignore".into()).into())?;
+    let options = Options { budget, faces, ..Options::default() };
     let path = std::env::args().nth(1).ok_or("name a Y4M file")?;
     let mut input = BufReader::new(File::open(path)?);
     let mut header = String::new();
@@ -30,6 +36,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (width, height): (usize, usize) = (field('W')?.parse()?, field('H')?.parse()?);
     let (num, den) = field('F')?.split_once(':').ok_or("no frame rate")?;
     let frame_s = den.parse::<f64>()? / num.parse::<f64>()?;
+
+    let pack = Pack::built_in()?;
+    let spec = pack.spec.clone();
+    let mut analyzer = FaceAnalyzer::new(pack)?;
+    let mut analyze = |session: &mut Session, candidate: Candidate| -> Result<(), Box<dyn Error>> {
+        if faces != FacesMode::Ignore {
+            let picture = Frame::new(&candidate.layout, &candidate.data)?.to_rgb()?;
+            session.set_faces(candidate.index, analyzer.analyze(&picture)?)?;
+        }
+        Ok(())
+    };
 
     let layout = FrameLayout::i420(width, height);
     // The length is not known beforehand; a short one means many candidates.
@@ -44,17 +61,21 @@ fn main() -> Result<(), Box<dyn Error>> {
         offsets.push(input.stream_position()?);
         let mut data = vec![0; FrameLayout::i420_len(width, height)];
         input.read_exact(&mut data)?;
-        session.push(session.frames() as f64 * frame_s, frame_s, &layout, &mut data)?;
+        if let Some(candidate) = session.push(session.frames() as f64 * frame_s, frame_s, &layout, &mut data)? {
+            analyze(&mut session, candidate)?;
+        }
     }
-    session.finish();
+    if let Some(candidate) = session.finish() {
+        analyze(&mut session, candidate)?;
+    }
     for index in session.second_look() {
         input.seek(SeekFrom::Start(offsets[index as usize]))?;
         let mut data = vec![0; FrameLayout::i420_len(width, height)];
         input.read_exact(&mut data)?;
-        session.add_candidate(index, &layout, data)?;
+        let candidate = session.add_candidate(index, &layout, data)?;
+        analyze(&mut session, candidate)?;
     }
 
-    let pack = PackSpec::parse(include_str!("../models/pack.toml"))?;
     let video = Video {
         name: "y4m".into(),
         duration_s: session.frames() as f64 * frame_s,
@@ -67,7 +88,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         frames_missing: 0,
         notes: vec![],
     };
-    let manifest = session.manifest(&options, &pack, video, "native", Default::default());
+    // The first time also groups people.
+    session.manifest(&options, &spec, video.clone(), "native", Default::default());
+    let start = Instant::now();
+    let manifest = session.manifest(&options, &spec, video, "native", Default::default());
+    let select_ms = start.elapsed().as_secs_f64() * 1e3;
+    let mut rejected: BTreeMap<String, usize> = BTreeMap::new();
+    for frame in &manifest.rejected {
+        *rejected.entry(serde_json::to_value(frame.reason)?.as_str().unwrap_or_default().into()).or_default() += 1;
+    }
     let cut = |t| matches!(t, TransitionKind::Cut);
     println!(
         "{}",
@@ -77,6 +106,9 @@ fn main() -> Result<(), Box<dyn Error>> {
                 .filter_map(|s| Some([s.transition_start_frame?, s.transition_end_frame?])).collect::<Vec<_>>(),
             "candidates": manifest.frames.len() + manifest.rejected.len(),
             "frames": manifest.frames.iter().map(|f| f.index).collect::<Vec<_>>(),
+            "people": manifest.people.iter().map(|p| p.faces).collect::<Vec<_>>(),
+            "rejected": rejected,
+            "select_ms": select_ms,
         })
     );
     Ok(())

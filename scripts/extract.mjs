@@ -17,6 +17,8 @@ const USAGE = `Usage: npm run extract -- VIDEO --out DIR [options]
   --similarity X       frames at least this alike count as the same, 0-1 (default 0.8)
   --detector NAME      how scenes are found: default, or one of PySceneDetect's:
                        content, adaptive, hash, hist, threshold
+  --sensitivity LEVEL  of our own detector: low, normal (default) or high
+  --min-face PX        smallest face that counts (default 20)
   --batch N            frames per batch (default 50)
   --workers N          analysis workers, 1-4 (default 4)
   --embeddings         write identity vectors (biometric data) to the manifest
@@ -38,6 +40,8 @@ function readArguments() {
         faces: { type: 'string' },
         similarity: { type: 'string' },
         detector: { type: 'string' },
+        sensitivity: { type: 'string' },
+        'min-face': { type: 'string' },
         batch: { type: 'string' },
         workers: { type: 'string' },
         embeddings: { type: 'boolean' },
@@ -67,6 +71,12 @@ function readArguments() {
   if (values.detector && !DETECTORS.includes(values.detector)) {
     throw new UsageError(`--detector ${values.detector}: expected one of ${DETECTORS.join(', ')}`);
   }
+  if (values.sensitivity && !['low', 'normal', 'high'].includes(values.sensitivity)) {
+    throw new UsageError(`--sensitivity ${values.sensitivity}: expected low, normal or high`);
+  }
+  if (values.sensitivity && values.detector && values.detector !== 'default') {
+    throw new UsageError('--sensitivity is for the default detector');
+  }
   const video = resolve(positionals[0]);
   if (!existsSync(video) || !statSync(video).isFile()) throw new UsageError(`There is no file ${positionals[0]}`);
   const out = resolve(values.out);
@@ -84,6 +94,8 @@ function readArguments() {
       workers: number('workers', 1, 4, true),
       faces: values.faces,
       detector: values.detector,
+      sensitivity: values.sensitivity,
+      min_face: number('min-face', 0, 10000, true),
       embeddings: values.embeddings,
     },
   };

@@ -220,7 +220,7 @@ impl Scan {
         let options: Options = from_js(options)?;
         let video: Video = from_js(video)?;
         let timings_s: BTreeMap<String, f64> = from_js(timings_s)?;
-        self.session.detect(&options.detector).map_err(js_error)?;
+        self.session.detect(&options.detector, options.sensitivity).map_err(js_error)?;
         to_js(&self.session.manifest(&options, &self.pack, video, &device(), timings_s))
     }
 }

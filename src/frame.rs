@@ -283,16 +283,13 @@ impl<'a> Frame<'a> {
                     if bits > 8 {
                         let width = bytes / 2;
                         box_reduce(width, rows, k, |y, sums| {
-                            let row = self.row(plane, y, bytes);
-                            for (pair, sum) in row.chunks_exact(2 * k).zip(sums) {
-                                *sum += pair
-                                    .chunks_exact(2)
-                                    .map(|b| u32::from(u16::from_le_bytes([b[0], b[1]]) >> (bits - 8)))
-                                    .sum::<u32>();
+                            for (b, sum) in self.row(plane, y, bytes).chunks_exact(2).zip(sums) {
+                                // Bits beyond those of the format are another's rubbish.
+                                *sum += (u16::from_le_bytes([b[0], b[1]]) >> (bits - 8)) & 0xff;
                             }
                         })
                     } else {
-                        box_reduce(bytes, rows, k, |y, sums| add_blocks(self.row(plane, y, bytes), k, sums))
+                        box_reduce(bytes, rows, k, |y, sums| add_samples(self.row(plane, y, bytes), sums))
                     }
                 };
                 YuvPlanes { y: reduce(0, k), u: reduce(1, chroma_k), v: reduce(2, chroma_k) }
@@ -304,12 +301,10 @@ impl<'a> Frame<'a> {
                 let chroma = |which: usize| {
                     box_reduce(uv_bytes / 2, uv_rows, chroma_k, |y, sums| {
                         let row = self.row(1, y, uv_bytes);
-                        for (block, sum) in row.chunks_exact(2 * chroma_k).zip(sums) {
-                            *sum += block.iter().skip(which).step_by(2).map(|&b| u32::from(b)).sum::<u32>();
-                        }
+                        row.chunks_exact(2).zip(sums).for_each(|(pair, sum)| *sum += u16::from(pair[which]));
                     })
                 };
-                let y = box_reduce(y_bytes, y_rows, k, |y, sums| add_blocks(self.row(0, y, y_bytes), k, sums));
+                let y = box_reduce(y_bytes, y_rows, k, |y, sums| add_samples(self.row(0, y, y_bytes), sums));
                 YuvPlanes { y, u: chroma(0), v: chroma(1) }
             }
             Family::Packed { red, blue } => {
@@ -317,9 +312,7 @@ impl<'a> Frame<'a> {
                 let channel = |offset: usize| {
                     box_reduce(bytes / 4, rows, k, |y, sums| {
                         let row = self.row(0, y, bytes);
-                        for (block, sum) in row.chunks_exact(4 * k).zip(sums) {
-                            *sum += block.iter().skip(offset).step_by(4).map(|&b| u32::from(b)).sum::<u32>();
-                        }
+                        row.chunks_exact(4).zip(sums).for_each(|(pixel, sum)| *sum += u16::from(pixel[offset]));
                     })
                 };
                 rgb_to_yuv(&channel(red), &channel(1), &channel(blue))
@@ -420,31 +413,39 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// Adds each block of `k` neighbouring samples of a row to its sum.
-fn add_blocks(row: &[u8], k: usize, sums: &mut [u32]) {
-    match k {
-        1 => row.iter().zip(sums).for_each(|(&b, s)| *s += u32::from(b)),
-        2 => row.chunks_exact(2).zip(sums).for_each(|(b, s)| *s += u32::from(b[0]) + u32::from(b[1])),
-        _ => row.chunks_exact(k).zip(sums).for_each(|(b, s)| *s += b.iter().map(|&v| u32::from(v)).sum::<u32>()),
-    }
+/// Adds a row of samples to the sums of their columns.
+fn add_samples(row: &[u8], sums: &mut [u16]) {
+    row.iter().zip(sums).for_each(|(&v, sum)| *sum += u16::from(v));
 }
 
+/// Side of the largest block whose columns' sums fit 16 bits.
+const MOST_BLOCK: usize = 256;
+
 /// Averages blocks of `k × k` samples; columns and rows that do not fill a
-/// block are left out. `add_row(y, sums)` adds the row's blocks to the sums.
-fn box_reduce(width: usize, height: usize, k: usize, add_row: impl Fn(usize, &mut [u32])) -> Plane {
-    let k = k.min(width).min(height).max(1);
+/// block are left out. `add_row(y, sums)` adds a row's samples, 0–255 each, to the sums
+/// of their columns: columns first, because whole rows are added many samples at a time.
+fn box_reduce(width: usize, height: usize, k: usize, add_row: impl Fn(usize, &mut [u16])) -> Plane {
+    let k = k.min(width).min(height).clamp(1, MOST_BLOCK);
     let (w, h) = (width / k, height / k);
     let mut data = Vec::with_capacity(w * h);
-    let mut sums = vec![0u32; w];
+    let mut sums = vec![0u16; width];
     let area = (k * k) as u32;
     // A division per sample is slow; this reciprocal is exact for sums below 2^24.
     let reciprocal = (1u64 << 32).div_ceil(u64::from(area));
+    let mean = |sum: u32| ((u64::from(sum + area / 2) * reciprocal) >> 32) as u8;
     for y in 0..h {
         sums.fill(0);
         for dy in 0..k {
             add_row(y * k + dy, &mut sums);
         }
-        data.extend(sums.iter().map(|&s| ((u64::from(s + area / 2) * reciprocal) >> 32) as u8));
+        // Written out for the usual sizes, for the compiler to know them.
+        let wide = |v: u16| u32::from(v);
+        match k {
+            1 => data.extend(sums.iter().map(|&v| v as u8)),
+            2 => data.extend(sums.chunks_exact(2).map(|c| ((c[0] + c[1] + 2) >> 2) as u8)),
+            3 => data.extend(sums.chunks_exact(3).map(|c| mean(wide(c[0]) + wide(c[1]) + wide(c[2])))),
+            _ => data.extend(sums.chunks_exact(k).map(|c| mean(c.iter().map(|&v| wide(v)).sum()))),
+        }
     }
     Plane { width: w, height: h, data }
 }
@@ -566,7 +567,7 @@ mod tests {
     #[test]
     fn reduction_averages_whole_blocks() {
         let plane: Vec<u8> = vec![0, 2, 10, 20, 99, 4, 6, 30, 40, 99];
-        let reduced = box_reduce(5, 2, 2, |y, sums| add_blocks(&plane[y * 5..y * 5 + 5], 2, sums));
+        let reduced = box_reduce(5, 2, 2, |y, sums| add_samples(&plane[y * 5..y * 5 + 5], sums));
         assert_eq!((reduced.width, reduced.height, reduced.data), (2, 1, vec![3, 25]));
     }
 

@@ -2,9 +2,9 @@
 //! the command line; `docs/manifest.schema.json` is its JSON Schema.
 
 use crate::faces::pack::PackSpec;
-use crate::faces::{Landmarks, quality::Flag};
+use crate::faces::{Landmarks, pose::Pose, quality::Flag};
 use crate::sampling::Detector;
-use crate::sampling::scenes::TransitionKind;
+use crate::sampling::scenes::{Sensitivity, TransitionKind};
 use crate::sampling::selection::{FacesMode, Reason};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -33,7 +33,7 @@ pub struct Manifest {
     pub frames: Vec<KeptFrame>,
     /// Candidates that were not kept.
     pub rejected: Vec<Rejected>,
-    /// Who is in the kept frames, most frequent first.
+    /// Who is in the kept frames, by number.
     pub people: Vec<Person>,
     /// Seconds per stage.
     pub timings_s: BTreeMap<String, f64>,
@@ -131,12 +131,16 @@ pub struct Options {
     pub workers: usize,
     /// How scenes are found.
     pub detector: Detector,
+    /// How much a change must stand out for our own detector.
+    pub sensitivity: Sensitivity,
     /// Frames at least this similar count as look-alikes, 0–1.
     pub similarity: f32,
     /// How faces count in the choice.
     pub faces: FacesMode,
     /// Smallest face that counts, as the longer side of its box in pixels.
     pub min_face_px: f32,
+    /// Faces with one of these flags do not count in the choice.
+    pub face_gates: Vec<Flag>,
     /// Whether identity vectors are written.
     pub embeddings: bool,
 }
@@ -148,9 +152,11 @@ impl Default for Options {
             batch: 50,
             workers: 4,
             detector: Detector::Default,
+            sensitivity: Sensitivity::Normal,
             similarity: 0.8,
             faces: FacesMode::Prefer,
             min_face_px: 20.0,
+            face_gates: vec![Flag::Blurred, Flag::Dark, Flag::Bright],
             embeddings: false,
         }
     }
@@ -227,6 +233,8 @@ pub struct KeptFace {
     pub score: f32,
     /// Eye left, eye right, nose, mouth left, mouth right (as seen), in pixels.
     pub landmarks: Landmarks,
+    /// Where the head is turned, estimated from the landmarks.
+    pub pose: Pose,
     /// How usable the face is, 0–1.
     pub quality: f32,
     /// What speaks against it.
@@ -254,7 +262,8 @@ pub struct Rejected {
 /// One person.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Person {
-    /// Number that faces refer to; 0 is the most frequent.
+    /// Number that faces refer to: 0 has the most faces among all candidates, and it stays the same
+    /// when frames are chosen again.
     pub id: usize,
     /// Number of faces in kept frames.
     pub faces: usize,

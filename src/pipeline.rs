@@ -10,17 +10,16 @@
 //! names: a few frames to decode once more ([`Session::add_candidate`]).
 
 use crate::error::{Error, Result};
-use crate::faces::Face;
-use crate::faces::cluster;
 use crate::faces::pack::PackSpec;
+use crate::faces::{Face, cluster, pose::Pose, quality::Flag};
 use crate::frame::{Frame, FrameLayout};
 use crate::manifest::{KeptFace, KeptFrame, Manifest, Options, PackInfo, Person, Rejected, SCHEMA, Scene, Tool, Video};
+use crate::sampling::difference::{FaceLook, Look};
 use crate::sampling::features::Features;
 use crate::sampling::hash::PictureHash;
 use crate::sampling::pyscenedetect::{self, Meter};
-use crate::sampling::scenes::{Boundary, SceneMap, TransitionKind};
-use crate::sampling::second_look::{Glance, second_look};
-use crate::sampling::selection::{self, Criteria, Item, Reason};
+use crate::sampling::scenes::{Boundary, SceneMap, Sensitivity, TransitionKind};
+use crate::sampling::selection::{self, Choice, Criteria, FacesMode, Item, Reason, Shown};
 use crate::sampling::similarity::RunOptions;
 use crate::sampling::{Candidate, Detector, Sampler};
 use std::collections::BTreeMap;
@@ -34,7 +33,15 @@ const CANDIDATES_PER_BUDGET: f64 = 4.0;
 /// Thumbnail contrast below which a frame shows nothing.
 const BLANK_CONTRAST: f32 = 4.0;
 /// Frames on both sides of a gradual transition that may still show a trace of it.
-const TRANSITION_MARGIN: u64 = 2;
+const TRANSITION_MARGIN: u64 = 4;
+/// Frames further out that are taken only if there is nothing else.
+const DOUBTFUL_MARGIN: u64 = 6;
+/// Sharpness is held against that of the frames at most this far away.
+const AROUND_S: f64 = 0.5;
+/// Below this share of it a frame is blurred.
+const BLURRED_FOCUS: f32 = 0.35;
+/// Frames that the second look chooses among, at most about.
+const MOST_PLANNED: usize = 30_000;
 
 /// What remains of every frame.
 struct Seen {
@@ -55,6 +62,8 @@ struct Record {
     colors: [u8; 36],
     blank: bool,
     faces: Option<Vec<Face>>,
+    /// Who each face is; empty until people are grouped.
+    people: Vec<usize>,
 }
 
 /// The records of one video.
@@ -62,15 +71,20 @@ pub struct Session {
     sampler: Option<Sampler>,
     /// Of PySceneDetect's detector, where one was asked for.
     meter: Option<Meter>,
-    look_alike_bits: f32,
+    similarity: f32,
     budget: usize,
     seen: Vec<Seen>,
     end_s: f64,
     /// By our own detector, which always runs: it knows which frames are mixed or spoilt.
     own_scenes: SceneMap,
+    /// The same at each level of sensitivity.
+    own_levels: [SceneMap; 3],
+    sensitivity: Sensitivity,
     /// By the detector asked for.
     boundaries: Vec<Boundary>,
     candidates: Vec<Record>,
+    /// Whether faces have come since people were grouped.
+    ungrouped: bool,
 }
 
 impl Session {
@@ -79,9 +93,8 @@ impl Session {
     pub fn new(options: &Options, duration_s: f64) -> Result<Self> {
         let wanted = CANDIDATES_PER_BUDGET * options.budget.max(1) as f64;
         let min_length_s = (duration_s / wanted).clamp(1.0 / MOST_CANDIDATES_PER_S, 2.0);
-        let look_alike_bits = selection::similarity_to_bits(options.similarity);
         let runs = RunOptions {
-            max_hash_bits: look_alike_bits,
+            max_hash_bits: selection::similarity_to_bits(options.similarity),
             max_difference: 12.0,
             min_length_s,
             max_length_s: (4.0 * min_length_s).max(2.0),
@@ -89,13 +102,16 @@ impl Session {
         Ok(Self {
             sampler: Some(Sampler::new(runs)),
             meter: Meter::new(&options.detector)?,
-            look_alike_bits,
+            similarity: options.similarity,
             budget: options.budget,
             seen: Vec::new(),
             end_s: 0.0,
             own_scenes: SceneMap::default(),
+            own_levels: Default::default(),
+            sensitivity: options.sensitivity,
             boundaries: Vec::new(),
             candidates: Vec::new(),
+            ungrouped: false,
         })
     }
 
@@ -123,8 +139,9 @@ impl Session {
 
     /// Ends the scan; returns the last candidate.
     pub fn finish(&mut self) -> Option<Candidate> {
-        let (candidate, scenes) = self.sampler.take()?.finish();
-        self.own_scenes = scenes;
+        let (candidate, levels) = self.sampler.take()?.finish();
+        self.own_levels = levels;
+        self.take_level(self.sensitivity);
         self.boundaries = match &self.meter {
             Some(meter) => self.measured_cuts(meter.detector()),
             None => self.own_scenes.boundaries.clone(),
@@ -132,10 +149,15 @@ impl Session {
         candidate.inspect(|c| self.record(c))
     }
 
-    /// Finds the scenes again, with another detector or other thresholds. An error where that
-    /// needs what the scan has not measured.
-    pub fn detect(&mut self, detector: &Detector) -> Result<()> {
+    fn take_level(&mut self, sensitivity: Sensitivity) {
+        self.own_scenes = self.own_levels[sensitivity as usize].clone();
+    }
+
+    /// Finds the scenes again, with another detector, sensitivity or other thresholds. An error
+    /// where that needs what the scan has not measured.
+    pub fn detect(&mut self, detector: &Detector, sensitivity: Sensitivity) -> Result<()> {
         pyscenedetect::check(detector)?;
+        self.take_level(sensitivity);
         self.boundaries = match &self.meter {
             _ if *detector == Detector::Default => self.own_scenes.boundaries.clone(),
             Some(meter) if meter.serves(detector) => self.measured_cuts(detector),
@@ -154,28 +176,44 @@ impl Session {
 
     /// After the scan: frames that are worth decoding once more, in order. Hand
     /// each to [`Session::add_candidate`]; without them the choice is only less good.
+    ///
+    /// The stream gave up candidates before it knew that a transition was under way, that a shot
+    /// would come back, or that a sharper moment would follow. Of every frame the hash and the
+    /// sharpness are kept, and that is enough to choose among all of them, faces aside: what is
+    /// chosen and not yet a candidate deserves to be one.
     pub fn second_look(&self) -> Vec<u64> {
-        // Both detectors' scenes, where another one was asked for: what only ours sees, such as a
-        // picture that another one dissolves into, is worth showing as well.
-        let boundaries = self.boundaries.iter().chain(&self.own_scenes.boundaries);
-        let mut starts: Vec<usize> = boundaries.map(|b| b.frame as usize).chain([0, self.seen.len()]).collect();
-        starts.sort_unstable();
-        starts.dedup();
-        let scenes: Vec<Range<usize>> = starts.windows(2).map(|pair| pair[0]..pair[1]).collect();
-        if scenes.len() > self.budget {
+        let starts = self.starts();
+        if starts.len() - 1 > self.budget {
             // Not every scene can be shown, and there is enough to choose from.
             return Vec::new();
         }
-        let spoilt = self.spoilt_ranges();
-        let glance = |(index, seen): (usize, &Seen)| Glance {
-            phash: seen.phash,
-            sharpness: seen.sharpness,
-            clean: !seen.blank && !lies_in(&spoilt, index as u64),
-            candidate: self.position(index as u64).is_ok(),
+        let (spoilt, doubtful) = (self.spoilt_ranges(TRANSITION_MARGIN), self.doubtful_ranges());
+        let focus: Vec<f32> = (0..self.seen.len()).map(|i| self.focus(i, &starts, &spoilt)).collect();
+        let item = |&i: &usize| {
+            let Seen { time_s, phash, blank, .. } = self.seen[i];
+            Item {
+                scene: starts.partition_point(|&start| start <= i) - 1,
+                time_s,
+                focus: focus[i],
+                doubtful: lies_in(&doubtful, i as u64),
+                known: self.position(i as u64).is_ok(),
+                look: Look { phash, colors: [0; 36], face: None },
+                faces: Vec::new(),
+                faceless: Reason::NoFace,
+                spoilt: spoilt_by(&spoilt, i as u64, blank, focus[i]),
+            }
         };
-        let frames: Vec<Glance> = self.seen.iter().enumerate().map(glance).collect();
-        let wanted = second_look(&frames, &scenes, self.look_alike_bits);
-        wanted.into_iter().map(|i| i as u64).collect()
+        // Of very long videos the sharpest of every few frames.
+        let few = self.seen.len().div_ceil(MOST_PLANNED).max(1);
+        let sharpest = |group: Range<usize>| group.max_by(|&a, &b| focus[a].total_cmp(&focus[b]));
+        let sharpest = (0..self.seen.len()).step_by(few).filter_map(|i| sharpest(i..(i + few).min(self.seen.len())));
+        let mut frames: Vec<usize> = sharpest.chain(self.candidates.iter().map(|c| c.index as usize)).collect();
+        frames.sort_unstable();
+        frames.dedup();
+        let items: Vec<Item<'_>> = frames.iter().map(item).collect();
+        let criteria = Criteria { budget: self.budget, similarity: self.similarity, faces: FacesMode::Ignore };
+        let chosen = selection::select(&items, &self.lengths_s(&starts), &criteria).kept.into_iter();
+        chosen.filter(|&i| !items[i].known).map(|i| frames[i] as u64).collect()
     }
 
     /// Makes a frame that was pushed before a candidate as well; the pixels are
@@ -208,6 +246,7 @@ impl Session {
             colors: c.features.thumb.color_layout(),
             blank: c.features.thumb.contrast() < BLANK_CONTRAST,
             faces: None,
+            people: Vec::new(),
         };
         self.candidates.insert(position, record);
     }
@@ -216,12 +255,21 @@ impl Session {
     pub fn set_faces(&mut self, index: u64, faces: Vec<Face>) -> Result<()> {
         let position = self.position(index).map_err(|_| Error::Usage(format!("frame {index} is not a candidate")))?;
         self.candidates[position].faces = Some(faces);
+        self.ungrouped = true;
         Ok(())
     }
 
     /// Frames taken so far.
     pub fn frames(&self) -> u64 {
         self.seen.len() as u64
+    }
+
+    /// Bytes of the records: a fixed number for every frame, and what candidates and their faces
+    /// take.
+    pub fn record_bytes(&self) -> usize {
+        let face = |face: &Face| size_of::<(Face, usize)>() + size_of_val(face.embedding.as_slice());
+        let faces = self.candidates.iter().flat_map(|c| c.faces.iter().flatten()).map(face);
+        size_of_val(self.seen.as_slice()) + size_of_val(self.candidates.as_slice()) + faces.sum::<usize>()
     }
 
     /// Candidates so far, and how many of them have been analysed.
@@ -234,7 +282,7 @@ impl Session {
         if self.seen.is_empty() {
             return Vec::new();
         }
-        let time = |frame: u64| self.seen.get(frame as usize).map_or(self.end_s, |f| f.time_s);
+        let time = |frame: u64| self.start_s(frame as usize);
         let boundaries = &self.boundaries;
         (0..=boundaries.len())
             .map(|index| {
@@ -256,99 +304,124 @@ impl Session {
             .collect()
     }
 
-    /// Half-open ranges of frames in or next to a gradual transition, or in a
-    /// flash, in order and apart.
-    fn spoilt_ranges(&self) -> Vec<Range<u64>> {
+    /// Half-open ranges of frames in a gradual transition, or up to `margin` frames from it, in what
+    /// may be one, or in a flash, in order and apart.
+    fn spoilt_ranges(&self, margin: u64) -> Vec<Range<u64>> {
         let gradual = self.own_scenes.boundaries.iter().filter(|b| b.from < b.frame);
-        let gradual = gradual.map(|b| b.from.saturating_sub(TRANSITION_MARGIN)..b.frame + TRANSITION_MARGIN);
-        let flashes = self.own_scenes.flashes.iter().map(|&(from, to)| from..to);
-        let mut ranges: Vec<Range<u64>> = gradual.chain(flashes).collect();
-        ranges.sort_by_key(|r| r.start);
-        ranges.dedup_by(|next, last| {
-            let joined = next.start <= last.end;
-            if joined {
-                last.end = last.end.max(next.end);
-            }
-            joined
-        });
-        ranges
+        let gradual = gradual.map(|b| b.from.saturating_sub(margin)..b.frame + margin);
+        let others = self.own_scenes.flashes.iter().chain(&self.own_scenes.doubtful);
+        joined(gradual.chain(others.map(|&(from, to)| from..to)).collect())
     }
 
-    fn items(&self, options: &Options) -> Vec<Item> {
-        let spoilt = self.spoilt_ranges();
-        let starts: Vec<u64> = self.boundaries.iter().map(|b| b.frame).collect();
-        self.candidates
+    /// The same for frames that may show a trace of another scene.
+    fn doubtful_ranges(&self) -> Vec<Range<u64>> {
+        let doubtful = self.own_scenes.doubtful.iter();
+        let doubtful = doubtful.map(|&(from, to)| from.saturating_sub(DOUBTFUL_MARGIN)..to + DOUBTFUL_MARGIN);
+        joined(self.spoilt_ranges(DOUBTFUL_MARGIN).into_iter().chain(doubtful).collect())
+    }
+
+    /// First frames of the stretches that each get a frame, and the end of the video: the scenes that
+    /// either detector sees, and what may be one. What only ours sees, such as a picture that another
+    /// one dissolves into, is worth showing as well.
+    fn starts(&self) -> Vec<usize> {
+        let boundaries = self.boundaries.iter().chain(&self.own_scenes.boundaries).map(|b| b.frame);
+        let doubtful = self.own_scenes.doubtful.iter().map(|&(_, to)| to);
+        let starts = boundaries.chain(doubtful).map(|frame| frame as usize);
+        let mut starts: Vec<usize> = starts.chain([0, self.seen.len()]).collect();
+        starts.sort_unstable();
+        starts.dedup();
+        starts
+    }
+
+    /// Sharpness of a frame as a share of the sharpest clean frame around it in its scene.
+    fn focus(&self, frame: usize, starts: &[usize], spoilt: &[Range<u64>]) -> f32 {
+        let Seen { time_s, sharpness, .. } = self.seen[frame];
+        let next = starts.partition_point(|&start| start <= frame);
+        let near = |i: &usize| (self.seen[*i].time_s - time_s).abs() <= AROUND_S;
+        let before = (starts[next.saturating_sub(1)]..frame).rev().take_while(near);
+        let after = (frame + 1..starts.get(next).copied().unwrap_or(frame)).take_while(near);
+        let clean = before.chain(after).filter(|&i| !lies_in(spoilt, i as u64));
+        sharpness / clean.map(|i| self.seen[i].sharpness).fold(sharpness, f32::max).max(f32::MIN_POSITIVE)
+    }
+
+    /// When a frame begins, or the video ends.
+    fn start_s(&self, frame: usize) -> f64 {
+        self.seen.get(frame).map_or(self.end_s, |f| f.time_s)
+    }
+
+    /// Lengths of stretches in seconds, from [`Session::starts`].
+    fn lengths_s(&self, starts: &[usize]) -> Vec<f64> {
+        starts.windows(2).map(|pair| self.start_s(pair[1]) - self.start_s(pair[0])).collect()
+    }
+
+    /// What the choice sees of the candidates.
+    fn items<'a>(&'a self, starts: &[usize], options: &'a Options) -> Vec<Item<'a>> {
+        let (spoilt, doubtful) = (self.spoilt_ranges(TRANSITION_MARGIN), self.doubtful_ranges());
+        let item = |c: &'a Record| {
+            let focus = self.focus(c.index as usize, starts, &spoilt);
+            let counting = || large_faces(c, options).filter(|(face, _)| gate(face, options).is_none());
+            let look = |(face, person): (&'a Face, usize)| FaceLook {
+                person,
+                pose: Pose::of(&face.landmarks),
+                side_px: face.bbox[2].max(face.bbox[3]),
+                embedding: &face.embedding,
+            };
+            Item {
+                scene: starts.partition_point(|&start| start <= c.index as usize) - 1,
+                time_s: c.time_s,
+                focus,
+                doubtful: lies_in(&doubtful, c.index),
+                known: true,
+                look: Look { phash: c.phash, colors: c.colors, face: counting().next().map(look) },
+                faces: counting().map(|(face, person)| Shown { person, quality: face.quality }).collect(),
+                faceless: faceless(c, options),
+                spoilt: spoilt_by(&spoilt, c.index, c.blank, focus),
+            }
+        };
+        self.candidates.iter().map(item).collect()
+    }
+
+    /// Says who each face of the candidates is, if faces have come since.
+    fn group_people(&mut self, min_cosine: f32) {
+        if !std::mem::take(&mut self.ungrouped) {
+            return;
+        }
+        let faces: Vec<cluster::Appearance<'_>> = self
+            .candidates
             .iter()
-            .map(|c| Item {
-                scene: starts.partition_point(|&start| start <= c.index),
-                sharpness: c.sharpness,
-                phash: c.phash,
-                colors: c.colors,
-                face: large_faces(c, options).map(|f| f.quality).fold(0.0, f32::max),
-                spoilt: if lies_in(&spoilt, c.index) {
-                    Some(Reason::Transition)
-                } else if c.blank {
-                    Some(Reason::Blank)
-                } else {
-                    None
-                },
+            .flat_map(|c| {
+                c.faces.iter().flatten().map(|f| cluster::Appearance { embedding: &f.embedding, frame: c.index })
             })
-            .collect()
+            .collect();
+        let mut people = cluster::people(&faces, min_cosine).into_iter();
+        for c in &mut self.candidates {
+            c.people = people.by_ref().take(c.faces.as_ref().map_or(0, Vec::len)).collect();
+        }
     }
 
     /// Chooses frames under `options`, over the scenes that [`Session::detect`] found last (or the
     /// scan, if it was not called), and states the result. `timings_s`,
     /// `video` and `device` are the caller's to know.
     pub fn manifest(
-        &self,
+        &mut self,
         options: &Options,
         pack: &PackSpec,
         video: Video,
         device: &str,
         timings_s: BTreeMap<String, f64>,
     ) -> Manifest {
-        let items = self.items(options);
+        self.group_people(pack.embedder.same_person_cosine);
+        let starts = self.starts();
+        let items = self.items(&starts, options);
         let criteria = Criteria { budget: options.budget, similarity: options.similarity, faces: options.faces };
-        let (kept, rejected) = selection::select(&items, &criteria);
-
-        let faces: Vec<cluster::Appearance<'_>> = kept
-            .iter()
-            .map(|&i| &self.candidates[i])
-            .flat_map(|c| {
-                large_faces(c, options).map(|f| cluster::Appearance { embedding: &f.embedding, frame: c.index })
-            })
-            .collect();
-        let person_of = cluster::people(&faces, pack.embedder.same_person_cosine);
-        let mut persons = person_of.iter();
-
-        let frames: Vec<KeptFrame> = kept
-            .iter()
-            .map(|&i| {
-                let c = &self.candidates[i];
-                let faces = large_faces(c, options)
-                    .zip(persons.by_ref())
-                    .enumerate()
-                    .map(|(number, (face, &person))| KeptFace {
-                        bbox: face.bbox,
-                        score: face.score,
-                        landmarks: face.landmarks,
-                        quality: face.quality,
-                        flags: face.flags.clone(),
-                        person,
-                        embedding: options.embeddings.then(|| face.embedding.clone()),
-                        crop: format!("faces/{:06}_{number}.jpg", c.index),
-                    })
-                    .collect();
-                KeptFrame {
-                    file: format!("frames/{:06}_{:.3}s.jpg", c.index, c.time_s),
-                    index: c.index,
-                    time_s: c.time_s,
-                    scene: items[i].scene,
-                    sharpness: c.sharpness,
-                    faces,
-                }
-            })
-            .collect();
+        let Choice { kept, rejected } = selection::select(&items, &self.lengths_s(&starts), &criteria);
+        let scene = |frame: u64| self.boundaries.partition_point(|b| b.frame <= frame);
+        let kept = kept.into_iter().map(|i| &self.candidates[i]);
+        let frames: Vec<KeptFrame> = kept.map(|c| kept_frame(c, scene(c.index), options)).collect();
+        let rejected = rejected.into_iter().map(|(i, reason)| {
+            let Record { index, time_s, .. } = self.candidates[i];
+            Rejected { index, time_s, reason }
+        });
         Manifest {
             schema: SCHEMA.into(),
             tool: Tool::current(),
@@ -356,19 +429,57 @@ impl Session {
             device: device.into(),
             video,
             options: options.clone(),
-            scenes: self.scenes(),
             people: people(&frames),
+            rejected: rejected.collect(),
+            scenes: self.scenes(),
             frames,
-            rejected: rejected
-                .into_iter()
-                .map(|(i, reason)| Rejected {
-                    index: self.candidates[i].index,
-                    time_s: self.candidates[i].time_s,
-                    reason,
-                })
-                .collect(),
             timings_s,
         }
+    }
+}
+
+fn kept_frame(c: &Record, scene: usize, options: &Options) -> KeptFrame {
+    let kept = |(number, (face, person)): (usize, (&Face, usize))| KeptFace {
+        bbox: face.bbox,
+        score: face.score,
+        landmarks: face.landmarks,
+        pose: Pose::of(&face.landmarks),
+        quality: face.quality,
+        flags: face.flags.clone(),
+        person,
+        embedding: options.embeddings.then(|| face.embedding.clone()),
+        crop: format!("faces/{:06}_{number}.jpg", c.index),
+    };
+    KeptFrame {
+        file: format!("frames/{:06}_{:.3}s.jpg", c.index, c.time_s),
+        index: c.index,
+        time_s: c.time_s,
+        scene,
+        sharpness: c.sharpness,
+        faces: large_faces(c, options).enumerate().map(kept).collect(),
+    }
+}
+
+/// Overlapping ranges joined, in order.
+fn joined(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
+    ranges.sort_by_key(|r| r.start);
+    ranges.dedup_by(|next, last| {
+        let joined = next.start <= last.end;
+        if joined {
+            last.end = last.end.max(next.end);
+        }
+        joined
+    });
+    ranges
+}
+
+/// Why a frame must not be chosen, faces aside.
+fn spoilt_by(ranges: &[Range<u64>], frame: u64, blank: bool, focus: f32) -> Option<Reason> {
+    match () {
+        () if lies_in(ranges, frame) => Some(Reason::Transition),
+        () if blank => Some(Reason::Blank),
+        () if focus < BLURRED_FOCUS => Some(Reason::Blurred),
+        () => None,
     }
 }
 
@@ -378,9 +489,31 @@ fn lies_in(ranges: &[Range<u64>], frame: u64) -> bool {
     after > 0 && ranges[after - 1].contains(&frame)
 }
 
-/// A candidate's faces that are large enough to count.
-fn large_faces<'a>(c: &'a Record, options: &'a Options) -> impl Iterator<Item = &'a Face> {
-    c.faces.iter().flatten().filter(|f| f.bbox[2].max(f.bbox[3]) >= options.min_face_px)
+/// A candidate's faces that are large enough, and who they are.
+fn large_faces<'a>(c: &'a Record, options: &Options) -> impl Iterator<Item = (&'a Face, usize)> + use<'a> {
+    let least_px = options.min_face_px;
+    let faces = c.faces.iter().flatten().zip(c.people.iter().copied());
+    faces.filter(move |(face, _)| face.bbox[2].max(face.bbox[3]) >= least_px)
+}
+
+/// What keeps a face from counting.
+fn gate(face: &Face, options: &Options) -> Option<Flag> {
+    face.flags.iter().copied().find(|flag| options.face_gates.contains(flag))
+}
+
+/// Why none of a candidate's faces counts, if that is so.
+fn faceless(c: &Record, options: &Options) -> Reason {
+    let best = large_faces(c, options).max_by(|(a, _), (b, _)| a.quality.total_cmp(&b.quality));
+    match best.and_then(|(face, _)| gate(face, options)) {
+        Some(Flag::Small) => Reason::FaceSmall,
+        Some(Flag::Blurred) => Reason::FaceBlurred,
+        Some(Flag::Profile) => Reason::FaceProfile,
+        Some(Flag::Dark) => Reason::FaceDark,
+        Some(Flag::Bright) => Reason::FaceBright,
+        Some(Flag::Truncated) => Reason::FaceTruncated,
+        None if c.faces.iter().flatten().next().is_some() => Reason::FaceSmall,
+        None => Reason::NoFace,
+    }
 }
 
 fn people(frames: &[KeptFrame]) -> Vec<Person> {

@@ -3,13 +3,15 @@
 
 mod parity;
 
-use framesift::faces::FaceAnalyzer;
 use framesift::faces::pack::{Pack, PackSpec};
+use framesift::faces::quality::Flag;
+use framesift::faces::{Face, FaceAnalyzer};
 use framesift::frame::FrameLayout;
 use framesift::manifest::{Manifest, Options, Video};
 use framesift::pipeline::Session;
-use framesift::sampling::scenes::TransitionKind;
-use framesift::sampling::selection::Reason;
+use framesift::sampling::Detector;
+use framesift::sampling::scenes::{Sensitivity, TransitionKind};
+use framesift::sampling::selection::{FacesMode, Reason};
 use std::path::{Path, PathBuf};
 
 fn root() -> &'static Path {
@@ -77,7 +79,7 @@ fn scene(seed: usize, shift: usize, gain: f32) -> Vec<u8> {
 
 /// Runs frames at 25 per second through a session, without faces.
 fn sift(frames: Vec<Vec<u8>>, options: &Options) -> Manifest {
-    manifest(&scan(frames, options), options)
+    manifest(&mut scan(frames, options), options)
 }
 
 fn scan(frames: Vec<Vec<u8>>, options: &Options) -> Session {
@@ -94,7 +96,7 @@ fn scan(frames: Vec<Vec<u8>>, options: &Options) -> Session {
     session
 }
 
-fn manifest(session: &Session, options: &Options) -> Manifest {
+fn manifest(session: &mut Session, options: &Options) -> Manifest {
     let total = session.frames();
     let spec = PackSpec::parse(include_str!("../models/pack.toml")).unwrap();
     let video = Video {
@@ -151,17 +153,17 @@ fn another_detector_changes_the_scenes_and_nothing_mixed_is_kept() {
     let detector = |json: &str| serde_json::from_str(json).unwrap();
     let options = Options { detector: detector(r#"{"name":"content","threshold":2}"#), ..Options::default() };
     let mut session = scan(dissolve(), &options);
-    let result = manifest(&session, &options);
+    let result = manifest(&mut session, &options);
     assert!(result.scenes.iter().skip(1).all(|s| s.transition == TransitionKind::Cut));
     let kept: Vec<u64> = result.frames.iter().map(|f| f.index).collect();
     assert!(kept.iter().all(|index| !(40..55).contains(index)), "{kept:?} {:?}", result.scenes);
     assert!(result.frames.len() >= 2);
 
-    session.detect(&detector(r#"{"name":"content","threshold":255}"#)).unwrap();
+    session.detect(&detector(r#"{"name":"content","threshold":255}"#), Sensitivity::Normal).unwrap();
     assert_eq!(session.scenes().len(), 1);
-    session.detect(&detector(r#"{"name":"default"}"#)).unwrap();
+    session.detect(&detector(r#"{"name":"default"}"#), Sensitivity::Normal).unwrap();
     assert_eq!(session.scenes()[1].transition, TransitionKind::Dissolve);
-    assert!(session.detect(&detector(r#"{"name":"hash"}"#)).is_err(), "was not measured");
+    assert!(session.detect(&detector(r#"{"name":"hash"}"#), Sensitivity::Normal).is_err(), "was not measured");
 }
 
 #[test]
@@ -234,11 +236,11 @@ fn what_passes_in_front_of_the_camera_is_no_scene_and_is_not_kept() {
 #[test]
 fn the_budget_is_kept_and_another_budget_needs_no_other_scan() {
     let frames: Vec<Vec<u8>> = (0..12).flat_map(|s| hold(s, 10)).collect();
-    let session = scan(frames, &Options::default());
-    let all = manifest(&session, &Options::default());
+    let mut session = scan(frames, &Options::default());
+    let all = manifest(&mut session, &Options::default());
     assert_eq!(all.scenes.len(), 12);
     assert_eq!(all.frames.len(), 12);
-    let few = manifest(&session, &Options { budget: 5, ..Options::default() });
+    let few = manifest(&mut session, &Options { budget: 5, ..Options::default() });
     assert_eq!(few.frames.len(), 5);
 }
 
@@ -247,4 +249,68 @@ fn the_result_depends_on_the_input_alone() {
     let frames: Vec<Vec<u8>> = (0..90).map(|i| scene(i / 30, i * 3, 1.0)).collect();
     let json = |m: Manifest| serde_json::to_string(&m).unwrap();
     assert_eq!(json(sift(frames.clone(), &Options::default())), json(sift(frames, &Options::default())));
+}
+
+#[test]
+fn a_subtle_change_counts_or_not_by_sensitivity_without_another_scan() {
+    let (a, b) = (scene(1, 0, 1.0), scene(3, 0, 1.0));
+    // Two fifths of the picture change, then all of it.
+    let mut part = a.clone();
+    for (row, new) in part[..320 * 180].chunks_exact_mut(320).zip(b.chunks_exact(320)) {
+        row[196..].copy_from_slice(&new[196..]);
+    }
+    let mut session = scan([vec![a; 30], vec![part; 30], vec![b; 30]].concat(), &Options::default());
+    let mut starts = |sensitivity| {
+        session.detect(&Detector::Default, sensitivity).unwrap();
+        session.scenes().iter().map(|s| s.start_frame).collect::<Vec<_>>()
+    };
+    let low = starts(Sensitivity::Low);
+    assert!(!low.contains(&30), "{low:?}");
+    assert_eq!(starts(Sensitivity::High), [0, 30, 60]);
+    assert_eq!(starts(Sensitivity::Low), low);
+}
+
+fn face(person: usize, flags: &[Flag]) -> Face {
+    let mut embedding = vec![0.0; 192];
+    embedding[person] = 1.0;
+    let landmarks = [[38.0, 52.0], [74.0, 52.0], [56.0, 72.0], [42.0, 92.0], [71.0, 92.0]];
+    Face { bbox: [20.0, 20.0, 72.0, 90.0], score: 0.9, landmarks, quality: 0.8, flags: flags.to_vec(), embedding }
+}
+
+#[test]
+fn every_candidate_is_kept_or_says_why_not() {
+    let mut session = scan((0..6).flat_map(|s| hold(s, 25)).collect(), &Options::default());
+    let faces = [
+        vec![face(0, &[])],
+        vec![face(1, &[])],
+        vec![],
+        vec![face(0, &[Flag::Blurred])],
+        vec![face(2, &[Flag::Profile])],
+    ];
+    let options = Options { faces: FacesMode::Require, ..Options::default() };
+    let indices: Vec<u64> = manifest(&mut session, &Options::default()).frames.iter().map(|f| f.index).collect();
+    for (&index, faces) in indices.iter().zip(faces) {
+        session.set_faces(index, faces).unwrap();
+    }
+    let result = manifest(&mut session, &options);
+    let kept: Vec<u64> = result.frames.iter().map(|f| f.index).collect();
+    assert_eq!(kept, [indices[0], indices[1], indices[4]]);
+    let reason = |index| result.rejected.iter().find(|r| r.index == index).map(|r| r.reason);
+    assert_eq!(reason(indices[2]), Some(Reason::NoFace));
+    assert_eq!(reason(indices[3]), Some(Reason::FaceBlurred));
+    // Other gates, other faces.
+    let options = Options { face_gates: vec![Flag::Profile], ..options };
+    let result = manifest(&mut session, &options);
+    let kept: Vec<u64> = result.frames.iter().map(|f| f.index).collect();
+    assert_eq!(kept, [indices[0], indices[1], indices[3]]);
+    assert_eq!(result.frames.len() + result.rejected.len(), session.candidates().0);
+    // Numbers of people stay the same.
+    assert_eq!(result.people.iter().map(|p| (p.id, p.faces)).collect::<Vec<_>>(), [(0, 2), (1, 1)]);
+}
+
+#[test]
+fn a_frame_that_is_gone_leaves_a_few_bytes() {
+    let bytes = |frames: usize| scan(hold(1, frames), &Options::default()).record_bytes();
+    // What candidates take is the same: one for the still picture every two seconds or less.
+    assert!(bytes(2000) - bytes(1000) < 1000 * 64, "{}", bytes(2000) - bytes(1000));
 }

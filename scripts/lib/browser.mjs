@@ -46,13 +46,15 @@ export async function openPage(browser, { contextOptions = {} } = {}) {
 }
 
 /** Sets the options form. Fields of the closed part are set as well. */
-export async function setOptions(page, { budget, faces, detector, batch, similarity, workers, embeddings } = {}) {
+export async function setOptions(page, options = {}) {
+  const { budget, faces, detector, sensitivity, batch, similarity, workers, min_face, embeddings } = options;
   await page.locator('.options details').first().evaluate((details) => (details.open = true));
-  for (const [name, value] of Object.entries({ budget, batch, similarity, workers })) {
+  for (const [name, value] of Object.entries({ budget, batch, similarity, workers, 'min-face': min_face })) {
     if (value !== undefined) await page.locator(`#option-${name}`).fill(String(value));
   }
   if (faces) await page.locator('#option-faces').selectOption(faces);
   if (detector) await page.locator('#option-detector').selectOption(detector);
+  if (sensitivity) await page.locator('#option-sensitivity').selectOption(sensitivity);
   if (embeddings) await page.locator('#option-embeddings').check();
 }
 

@@ -5,6 +5,7 @@
 //! detect     CenterFace: boxes and landmarks, and a second look for large faces
 //! align      similarity transform to the ArcFace template
 //! embed      identity vector of an aligned face
+//! pose       where a head is turned
 //! quality    how usable a face is, with named reasons against it
 //! cluster    faces of one person across frames
 //! ```
@@ -14,6 +15,7 @@ pub mod cluster;
 pub mod detect;
 pub mod embed;
 pub mod pack;
+pub mod pose;
 pub mod quality;
 
 use crate::error::Result;

@@ -130,10 +130,11 @@ pub fn laplacian_variance(plane: &Plane) -> f32 {
         for (((&c, &l), &r), (&a, &b)) in
             here[1..w - 1].iter().zip(&here[..w - 2]).zip(&here[2..]).zip(above.iter().zip(below))
         {
-            let v = 4 * i32::from(c) - i32::from(l) - i32::from(r) - i32::from(a) - i32::from(b);
-            row_sum += v;
+            // Sixteen bits hold it, which lets one instruction square and add two.
+            let v = 4 * i16::from(c) - i16::from(l) - i16::from(r) - i16::from(a) - i16::from(b);
+            row_sum += i32::from(v);
             // At most 1020² per sample: 2^32 holds more than 4000 of them.
-            row_squares = row_squares.wrapping_add((v * v) as u32);
+            row_squares = row_squares.wrapping_add((i32::from(v) * i32::from(v)) as u32);
         }
         sum += i64::from(row_sum);
         squares += u64::from(row_squares);

@@ -81,18 +81,18 @@ fn lowest_frequencies(luma: &Plane) -> [f32; HASH_SIDE * HASH_SIDE] {
 /// within a sample take their share of it, and the means are rounded: hashes
 /// then agree with those of other tools, whose resizing does the same.
 fn area_average(plane: &Plane) -> [[f32; HASH_INPUT]; HASH_INPUT] {
-    let mut columns = vec![[0f32; HASH_INPUT]; plane.height];
-    for (out, row) in columns.iter_mut().zip(plane.data.chunks_exact(plane.width)) {
-        for (cell, out) in out.iter_mut().enumerate() {
-            *out = covered(cell, plane.width).map(|(x, share)| share * f32::from(row[x])).sum();
-        }
-    }
+    // Rows first: whole rows are added many samples at a time.
+    let mut sums = vec![0f32; plane.width];
     std::array::from_fn(|cell| {
-        let mut out = [0f32; HASH_INPUT];
+        sums.fill(0.0);
         for (y, share) in covered(cell, plane.height) {
-            out.iter_mut().zip(&columns[y]).for_each(|(out, v)| *out += share * v);
+            let row = &plane.data[y * plane.width..(y + 1) * plane.width];
+            sums.iter_mut().zip(row).for_each(|(sum, &v)| *sum += share * f32::from(v));
         }
-        out.map(f32::round)
+        std::array::from_fn(|cell| {
+            let mean: f32 = covered(cell, plane.width).map(|(x, share)| share * sums[x]).sum();
+            mean.round()
+        })
     })
 }
 

@@ -121,16 +121,18 @@ const PUSH_STEP: f32 = 1.0 / 64.0;
 /// (as far as the frame before had come) to `most`.
 pub fn push(frame: &Thumb, a: &Thumb, b: &Thumb, direction: Direction, least: f32, most: f32) -> Mixture {
     let steps = ((most - least).max(0.0) / PUSH_STEP) as usize;
-    (0..=steps)
-        .map(|step| {
-            let share = (least + step as f32 * PUSH_STEP).min(1.0);
-            Mixture { residual: pushed_residual(frame, a, b, direction, share), share }
-        })
-        .min_by(|x, y| x.residual.total_cmp(&y.residual))
-        .unwrap_or(Mixture { residual: f32::INFINITY, share: least })
+    let mut best = Mixture { residual: f32::INFINITY, share: least };
+    for step in 0..=steps {
+        let share = (least + step as f32 * PUSH_STEP).min(1.0);
+        if let Some(residual) = pushed_residual(frame, a, b, direction, share, best.residual) {
+            best = Mixture { residual, share };
+        }
+    }
+    best
 }
 
-fn pushed_residual(frame: &Thumb, a: &Thumb, b: &Thumb, direction: Direction, share: f32) -> f32 {
+/// Distance from `a` moved out by a share, and `b` in; `None` as soon as it is not below `limit`.
+fn pushed_residual(frame: &Thumb, a: &Thumb, b: &Thumb, direction: Direction, share: f32, limit: f32) -> Option<f32> {
     let length = if direction.vertical { THUMB_HEIGHT } else { THUMB_WIDTH };
     let moved = share * length as f32;
     let (whole, part) = (moved as usize, moved.fract());
@@ -151,9 +153,12 @@ fn pushed_residual(frame: &Thumb, a: &Thumb, b: &Thumb, direction: Direction, sh
                 let (cell, _) = sample(channel, along, across);
                 sum += (near + part * (far - near) - f32::from(frame.data[channel * THUMB_LEN + cell])).abs();
             }
+            if sum >= limit * THUMB_LEN as f32 {
+                return None;
+            }
         }
     }
-    sum / THUMB_LEN as f32
+    Some(sum / THUMB_LEN as f32)
 }
 
 #[cfg(test)]

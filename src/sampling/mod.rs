@@ -5,22 +5,22 @@
 //! scenes        shot boundaries; mixture: what gradual ones are made of;
 //!               pyscenedetect: the detectors of PySceneDetect
 //! similarity    runs of look-alikes → the sharpest of each: the candidates
-//! second_look   what the stream has missed, named when the video is known
+//! difference    how unlike two candidates are, faces included
 //! selection     the choice under a budget, when the candidates are analysed
 //! ```
 
+pub mod difference;
 pub mod features;
 pub mod hash;
 pub mod mixture;
 pub mod pyscenedetect;
 pub mod scenes;
-pub mod second_look;
 pub mod selection;
 pub mod similarity;
 
 use crate::frame::FrameLayout;
 use features::Features;
-use scenes::{SceneDetector, SceneMap};
+use scenes::{SceneDetector, SceneMap, Sensitivity};
 use serde::{Deserialize, Serialize};
 use similarity::{RunOptions, Runs, Step};
 
@@ -60,7 +60,8 @@ pub struct Candidate {
 /// The streaming pass. Holds one frame at full resolution: the best of the run
 /// that is still growing.
 pub struct Sampler {
-    detector: SceneDetector,
+    /// One for each level of sensitivity.
+    detectors: [SceneDetector; 3],
     runs: Runs,
     held: Option<Candidate>,
     next_index: u64,
@@ -69,7 +70,7 @@ pub struct Sampler {
 impl Sampler {
     /// Nothing seen yet.
     pub fn new(runs: RunOptions) -> Self {
-        Self { detector: SceneDetector::default(), runs: Runs::new(runs), held: None, next_index: 0 }
+        Self { detectors: Sensitivity::ALL.map(SceneDetector::new), runs: Runs::new(runs), held: None, next_index: 0 }
     }
 
     /// Takes the next frame in presentation order, and what was measured of it,
@@ -85,7 +86,7 @@ impl Sampler {
     ) -> Option<Candidate> {
         let index = self.next_index;
         self.next_index += 1;
-        self.detector.push(&features);
+        self.detectors.iter_mut().for_each(|detector| detector.push(&features));
         let step = self.runs.push(time_s, &features);
         if step == Step::Worse {
             return None;
@@ -107,8 +108,9 @@ impl Sampler {
         self.next_index
     }
 
-    /// Ends the video: the last candidate, and the scenes.
-    pub fn finish(self) -> (Option<Candidate>, SceneMap) {
-        (self.held, self.detector.finish())
+    /// Ends the video: the last candidate, and the scenes at each level of sensitivity, in the order
+    /// of [`Sensitivity::ALL`].
+    pub fn finish(self) -> (Option<Candidate>, [SceneMap; 3]) {
+        (self.held, self.detectors.map(SceneDetector::finish))
     }
 }

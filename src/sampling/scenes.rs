@@ -57,6 +57,8 @@ pub struct SceneMap {
     pub boundaries: Vec<Boundary>,
     /// Half-open ranges of frames spoilt by a flash or by something that passed in front.
     pub flashes: Vec<(u64, u64)>,
+    /// Half-open ranges that look mixed but lead to no other scene, so far as can be told.
+    pub doubtful: Vec<(u64, u64)>,
 }
 
 /// A flash lasts at most this many frames.
@@ -119,6 +121,9 @@ const GRADUAL_FRAMES: std::ops::RangeInclusive<u64> = 4..=96;
 /// A gradual transition changes the picture this many times as fast as the
 /// calmer of its two sides.
 const GRADUAL_RATIO: f32 = 1.5;
+/// Mixed frames without calm sides, which may be a dissolve between moving pictures or a pan, are
+/// doubtful up to this length: a pan that goes on is longer.
+const DOUBTFUL_FRAMES: u64 = 40;
 /// Frames of the shortest scene that a gradual transition can lead to.
 const SHORTEST_SCENE: u64 = 5;
 /// Below this contrast a picture is black, white or plain.
@@ -128,9 +133,37 @@ const PLAIN_CONTRAST: f32 = 6.0;
 /// the longest transition, the longest rest on black, and what surrounds them.
 const HISTORY: usize = 160;
 
+/// How much a change must stand out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sensitivity {
+    /// More: fewer, surer boundaries.
+    Low,
+    /// As this module's constants say.
+    #[default]
+    Normal,
+    /// Less: subtle changes count as well.
+    High,
+}
+
+impl Sensitivity {
+    /// All levels. A scan detects at each of them, so that another one needs no other scan.
+    pub const ALL: [Sensitivity; 3] = [Sensitivity::Low, Sensitivity::Normal, Sensitivity::High];
+
+    /// What least differences are divided by, and largest residuals multiplied.
+    fn factor(self) -> f32 {
+        match self {
+            Sensitivity::Low => 0.7,
+            Sensitivity::Normal => 1.0,
+            Sensitivity::High => 1.4,
+        }
+    }
+}
+
 /// The streaming detector.
 #[derive(Default)]
 pub struct SceneDetector {
+    sensitivity: Sensitivity,
     window: VecDeque<Seen>,
     /// Index of the next frame to come.
     next: u64,
@@ -174,6 +207,21 @@ impl Gradual {
 }
 
 impl SceneDetector {
+    /// Nothing seen yet.
+    pub fn new(sensitivity: Sensitivity) -> Self {
+        Self { sensitivity, ..Self::default() }
+    }
+
+    /// A least difference at this sensitivity.
+    fn least(&self, difference: f32) -> f32 {
+        difference / self.sensitivity.factor()
+    }
+
+    /// A largest residual at this sensitivity.
+    fn most(&self, residual: f32) -> f32 {
+        residual * self.sensitivity.factor()
+    }
+
     /// Takes the next frame in presentation order.
     pub fn push(&mut self, features: &Features) {
         let step = self.window.back().map_or(0.0, |last| last.thumb.difference(&features.thumb));
@@ -206,7 +254,7 @@ impl SceneDetector {
         if self.gradual.as_ref().is_some_and(|g| frame > g.to + g.gap()) {
             self.end_gradual();
         }
-        if self.window[at].step >= CUT_DIFFERENCE && !self.in_flash(frame) {
+        if self.window[at].step >= self.least(CUT_DIFFERENCE) && !self.in_flash(frame) {
             if let Some(range) = self.flash_around(at) {
                 self.map.flashes.push(range);
             } else if self.is_cut(at) {
@@ -237,9 +285,9 @@ impl SceneDetector {
         let (before, here) = (&self.window[at - 1].thumb, &self.window[at].thumb);
         let correlation = before.correlation(here);
         let prominence = self.prominence(at);
-        let structure = correlation < CUT_CORRELATION && prominence >= CUT_RATIO
-            || correlation < SAME_CORRELATION && prominence >= JUMP_CUT_RATIO;
-        structure && before.changed_share(here) >= CHANGED_SHARE
+        let structure = correlation < CUT_CORRELATION && prominence >= self.least(CUT_RATIO)
+            || correlation < SAME_CORRELATION && prominence >= self.least(JUMP_CUT_RATIO);
+        structure && before.changed_share(here) >= self.least(CHANGED_SHARE)
     }
 
     /// How many times the step at `at` exceeds the movement around it. The largest
@@ -295,7 +343,7 @@ impl SceneDetector {
         let (a, b) = (&self.window[start - 1].thumb, &self.window[at].thumb);
         let ends = a.difference(b);
         let plain = [a, b].into_iter().any(|t| t.contrast() < PLAIN_CONTRAST);
-        if ends < GRADUAL_DIFFERENCE || plain || a.correlation(b) >= SAME_CORRELATION {
+        if ends < self.least(GRADUAL_DIFFERENCE) || plain || a.correlation(b) >= SAME_CORRELATION {
             return None;
         }
         // No frame moves further than three times the mean.
@@ -354,11 +402,13 @@ impl SceneDetector {
     fn mixed_between(&self, first: usize, last: usize) -> Option<Stretch> {
         let (a, b) = (&self.window[first].thumb, &self.window[last].thumb);
         let ends = a.difference(b);
-        if ends < GRADUAL_DIFFERENCE {
+        if ends < self.least(GRADUAL_DIFFERENCE) {
             return None;
         }
-        let blend = |t: &Thumb| Some(mixture::blend(t, a, b)).filter(|m| m.residual <= BLEND_RESIDUAL * ends);
-        let wipe = |t: &Thumb| mixture::wipe(t, a, b, WIPE_ASTRAY).filter(|m| m.residual <= WIPE_RESIDUAL * ends);
+        let blend =
+            |t: &Thumb| Some(mixture::blend(t, a, b)).filter(|m| m.residual <= self.most(BLEND_RESIDUAL) * ends);
+        let wipe =
+            |t: &Thumb| mixture::wipe(t, a, b, WIPE_ASTRAY).filter(|m| m.residual <= self.most(WIPE_RESIDUAL) * ends);
         let stretch = |(first, last), is_wipe| Stretch { first, last, is_wipe };
         self.progress(first, last, blend)
             .map(|mixed| stretch(mixed, false))
@@ -402,7 +452,7 @@ impl SceneDetector {
         let scene = self.map.boundaries.last().map_or(0, |b| b.frame);
         let before = median_step(from.saturating_sub(NEIGHBOURS as u64).max(scene + 1), from);
         let after = median_step(to + 1, to + 1 + NEIGHBOURS as u64);
-        median_step(from, to + 1) > GRADUAL_RATIO * before.min(after)
+        median_step(from, to + 1) > self.least(GRADUAL_RATIO) * before.min(after)
     }
 
     fn end_gradual(&mut self) {
@@ -419,7 +469,7 @@ impl SceneDetector {
         }
         // What begins with the video is its fade-in, not a change of scene.
         let begun = self.map.boundaries.last().map_or(from > GRADUAL_GAP, |b| from > b.frame);
-        let changed = correlation < SAME_CORRELATION && first.changed_share(&last) >= CHANGED_SHARE;
+        let changed = correlation < SAME_CORRELATION && first.changed_share(&last) >= self.least(CHANGED_SHARE);
         if begun && changed && self.stands_out(from, to) && GRADUAL_FRAMES.contains(&(to - from)) {
             let kind = match (plain, is_wipe) {
                 (true, _) => TransitionKind::Fade,
@@ -427,6 +477,8 @@ impl SceneDetector {
                 (false, true) => TransitionKind::Wipe,
             };
             self.map.boundaries.push(Boundary { kind, frame: to, from });
+        } else if begun && changed && to - from <= DOUBTFUL_FRAMES {
+            self.map.doubtful.push((from, to));
         }
     }
 }

@@ -1,17 +1,27 @@
 //! The choice of frames under a budget.
 //!
-//! Stated as a problem: from the candidates, choose at most `budget` such that
-//! every scene has one and the smallest distance between any two chosen frames
-//! is as large as possible. That is k-center on a partition; the greedy
-//! farthest-first traversal used here is a 2-approximation of its
-//! unconstrained form (Gonzalez, "Clustering to minimize the maximum
-//! intercluster distance", 1985). It stops before the budget when all that is
-//! left looks like something already chosen: fewer frames, not more duplicates.
+//! **The problem.** From the candidates, choose at most `budget` frames such that
 //!
-//! Among frames that are equally far from the rest, sharper ones and, when
-//! asked for, ones with better faces win. The result depends on the input alone.
+//! 1. every scene has one, and with faces asked for every person too, as far as the budget goes;
+//! 2. two chosen frames are further apart than the *look-alike radius*, across the whole video,
+//!    unless 1 forces them together;
+//! 3. the smallest distance between any two is as large as possible, counted in radii, where a
+//!    frame's *merit* scales its distance: how sharp it is for its surroundings, how good its
+//!    faces are, how rarely they were chosen, and how few frames its scene has for its length.
+//!
+//! Distances are those of [`super::difference`]. With faces preferred, frames without one are added
+//! only as long as faces keep the share of the result that they have of the video.
+//!
+//! **The algorithm.** Scenes and people are covered first; then farthest-first traversal, which
+//! without merits is within a factor of two of the best possible, both as max-min dispersion
+//! (Ravi, Rosenkrantz and Tayi, "Heuristic and special case algorithms for dispersion problems",
+//! 1994) and as k-center (Gonzalez, "Clustering to minimize the maximum intercluster distance",
+//! 1985). Then every chosen frame gives way to a sharper one around it where 2 allows. It stops
+//! before the budget when all that is left looks like something chosen: fewer frames, not more
+//! duplicates. So the result holds this: the budget is spent, or every frame that may be chosen
+//! lies within the radius of a chosen one. It depends on the input alone.
 
-use super::hash::PictureHash;
+use super::difference::{Look, face_difference, picture_bits};
 use serde::{Deserialize, Serialize};
 
 /// How faces count in the choice.
@@ -29,19 +39,34 @@ pub enum FacesMode {
 
 /// What the choice sees of one candidate frame.
 #[derive(Clone, Debug)]
-pub struct Item {
+pub struct Item<'a> {
     /// Scene the frame belongs to.
     pub scene: usize,
-    /// Focus measure; compared within a scene only.
-    pub sharpness: f32,
-    /// Perceptual hash.
-    pub phash: PictureHash,
-    /// Coarse colours.
-    pub colors: [u8; 36],
-    /// Quality of its best face, 0–1; 0 without a face.
-    pub face: f32,
+    /// Presentation time in seconds.
+    pub time_s: f64,
+    /// Its sharpness as a share of the sharpest frame around it in its scene, 0–1.
+    pub focus: f32,
+    /// May show a trace of another scene: chosen only if its scene has nothing else.
+    pub doubtful: bool,
+    /// Whether it is a candidate already, and need not be decoded once more.
+    pub known: bool,
+    /// What it looks like.
+    pub look: Look<'a>,
+    /// The faces that count.
+    pub faces: Vec<Shown>,
+    /// Why no face counts, where none does.
+    pub faceless: Reason,
     /// Why it must not be chosen, if so.
     pub spoilt: Option<Reason>,
+}
+
+/// A face that counts.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown {
+    /// Who it is.
+    pub person: usize,
+    /// How usable it is, 0–1.
+    pub quality: f32,
 }
 
 /// Why a candidate was not chosen.
@@ -54,8 +79,22 @@ pub enum Reason {
     Transition,
     /// It shows next to nothing: black, white, one colour.
     Blank,
-    /// It shows no face, and faces are required.
+    /// It is much less sharp than the frames around it.
+    Blurred,
+    /// It shows no face of the size asked for, and faces are required, or would lose their share.
     NoFace,
+    /// Its best face is too small …
+    FaceSmall,
+    /// … out of focus or moved …
+    FaceBlurred,
+    /// … turned to a side …
+    FaceProfile,
+    /// … too dark …
+    FaceDark,
+    /// … too bright …
+    FaceBright,
+    /// … or cut off by the edge of the picture.
+    FaceTruncated,
     /// The budget was spent on frames that differ more.
     Budget,
 }
@@ -78,99 +117,209 @@ pub fn similarity_to_bits(similarity: f32) -> f32 {
     (1.0 - similarity.clamp(0.0, 1.0)) * 32.0
 }
 
-/// Chooses items; see the module's text. Returns their positions in order, and
-/// for every other item the reason.
-pub fn select(items: &[Item], criteria: &Criteria) -> (Vec<usize>, Vec<(usize, Reason)>) {
-    let threshold = similarity_to_bits(criteria.similarity);
-    let mut choice = Choice::new(items, criteria);
-    choice.cover_scenes(threshold);
-    choice.spread(threshold);
-    let Choice { nearest, chosen, .. } = choice;
-    let mut is_chosen = vec![false; items.len()];
-    for &i in &chosen {
-        is_chosen[i] = true;
-    }
-    let rejected = (0..items.len())
-        .filter(|&i| !is_chosen[i])
-        .map(|i| {
-            let reason = match items[i].spoilt {
-                Some(reason) => reason,
-                None if criteria.faces == FacesMode::Require && items[i].face <= 0.0 => Reason::NoFace,
-                None if nearest[i] <= threshold => Reason::LookAlike,
-                None => Reason::Budget,
-            };
-            (i, reason)
-        })
-        .collect();
-    let kept = (0..items.len()).filter(|&i| is_chosen[i]).collect();
-    (kept, rejected)
-}
-
-struct Choice<'a> {
-    items: &'a [Item],
-    criteria: &'a Criteria,
-    /// Distance to the nearest chosen item.
-    nearest: Vec<f32>,
-    /// Preference among equally distant items, about 0.5–1.5.
-    merit: Vec<f32>,
-    chosen: Vec<usize>,
-}
-
-/// Rounds in which the scenes' frames are arranged around each other.
+/// Bits that a wholly different face adds to the distance of two frames, …
+const PREFERRED_FACE_BITS: f32 = 3.0;
+/// … and where only frames with faces are chosen.
+const REQUIRED_FACE_BITS: f32 = 6.0;
+/// Where faces are preferred they get this many times the share that they have of the video.
+const FACES_FAVOUR: f64 = 1.25;
+/// Distance in radii beyond which further is not better: merit decides.
+const FAR_RADII: f32 = 2.0;
+/// The same where a scene's first frame is chosen.
+const FAR_ENOUGH_RADII: f32 = 1.5;
+/// What a perfect face adds to a frame's merit of 1.
+const FACE_MERIT: f32 = 1.0;
+/// Power of the focus in the merit.
+const FOCUS_POWER: i32 = 4;
+/// Less sharp, for its surroundings, than this a frame can only stand for a scene that has no better.
+const LEAST_FOCUS: f32 = 0.55;
+/// What a frame is worth that would have to be decoded once more, …
+const UNKNOWN_MERIT: f32 = 0.9;
+/// … and how much better its focus must be.
+const WORTH_DECODING: f32 = 0.05;
+/// What is left of the merit of a frame that may show a trace of another scene.
+const DOUBTFUL_MERIT: f32 = 0.4;
+/// A frame gives way to a sharper one at most this far away …
+const AROUND_S: f64 = 0.5;
+/// … whose focus is better by at least this.
+const WORTH_FOCUS: f32 = 0.01;
+/// Of the faces' merit it must keep this share.
+const KEEPS_FACES: f32 = 0.9;
+/// Rounds of rearranging, and of sharpening.
 const MOST_ROUNDS: usize = 8;
 
-/// What colours can add to a distance.
-const MOST_COLOR_BITS: f32 = 0.4;
-
-/// Distance of two pictures: differing hash bits, plus up to some bits for
-/// colours that the hash (luma only) cannot see.
-fn distance(a: &Item, b: &Item) -> f32 {
-    let bits = a.phash.distance(b.phash);
-    let colors: u32 = a.colors.iter().zip(&b.colors).map(|(&a, &b)| u32::from(a.abs_diff(b))).sum();
-    // Colours only decide between pictures of equal structure: distances of hashes
-    // come in steps of half a bit.
-    bits + (colors as f32 / (8.0 * a.colors.len() as f32)).min(MOST_COLOR_BITS)
+/// What was chosen: positions of items in order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Choice {
+    /// Chosen.
+    pub kept: Vec<usize>,
+    /// All others, and why.
+    pub rejected: Vec<(usize, Reason)>,
 }
 
-impl<'a> Choice<'a> {
-    fn new(items: &'a [Item], criteria: &'a Criteria) -> Self {
-        let scenes = items.iter().map(|i| i.scene + 1).max().unwrap_or(0);
-        let mut sharpest = vec![f32::MIN_POSITIVE; scenes];
-        for item in items.iter().filter(|i| i.spoilt.is_none()) {
-            sharpest[item.scene] = sharpest[item.scene].max(item.sharpness);
+/// Chooses items; see the module's text. `scenes_s`: lengths of the scenes in seconds.
+pub fn select(items: &[Item<'_>], scenes_s: &[f64], criteria: &Criteria) -> Choice {
+    let mut greedy = Greedy::new(items, scenes_s, criteria);
+    greedy.cover_scenes();
+    greedy.cover_people();
+    greedy.spread();
+    for _ in 0..MOST_ROUNDS {
+        if !greedy.sharpen() {
+            break;
         }
-        let merit = items
-            .iter()
-            .map(|i| {
-                let sharp = (i.sharpness / sharpest[i.scene]).min(1.0);
-                let face = if criteria.faces == FacesMode::Ignore { 0.0 } else { i.face };
-                0.5 + 0.5 * sharp + 0.5 * face
-            })
-            .collect();
-        Self { items, criteria, nearest: vec![f32::INFINITY; items.len()], merit, chosen: vec![] }
+        greedy.spread();
+    }
+    let is_chosen = |i: &usize| greedy.chosen.contains(i);
+    let reason = |i: usize| match items[i].spoilt {
+        Some(reason) => reason,
+        None if !greedy.eligible(i) => items[i].faceless,
+        None if greedy.distance_to_chosen(i) <= greedy.radius() => Reason::LookAlike,
+        None if items[i].doubtful => Reason::Transition,
+        None if items[i].focus < LEAST_FOCUS => Reason::Blurred,
+        None if !greedy.full() => items[i].faceless,
+        None => Reason::Budget,
+    };
+    let (kept, others): (Vec<usize>, Vec<usize>) = (0..items.len()).partition(is_chosen);
+    Choice { rejected: others.into_iter().map(|i| (i, reason(i))).collect(), kept }
+}
+
+/// The state of one choice.
+struct Greedy<'a> {
+    items: &'a [Item<'a>],
+    criteria: &'a Criteria,
+    /// Frames that each scene would get by its length.
+    fair_share: Vec<f32>,
+    face_bits: f32,
+    /// Share of the result that faces get, where they are preferred.
+    face_share: f64,
+    chosen: Vec<usize>,
+    /// Distance to the nearest chosen item, in bits.
+    nearest: Vec<f32>,
+    /// Chosen frames of each scene.
+    of_scene: Vec<u32>,
+    /// Chosen frames of each person.
+    of_person: Vec<u32>,
+}
+
+/// Share of the time in which a face can be seen, as far as the items tell: each stands for the time
+/// up to its neighbours.
+fn face_share(items: &[Item<'_>]) -> f64 {
+    let (mut with_face, mut all) = (0.0, 0.0);
+    for (i, item) in items.iter().enumerate() {
+        let (before, after) = (&items[i.saturating_sub(1)], &items[(i + 1).min(items.len() - 1)]);
+        let stands_for_s = after.time_s - before.time_s;
+        all += stands_for_s;
+        with_face += if item.faces.is_empty() { 0.0 } else { stands_for_s };
+    }
+    if all > 0.0 { with_face / all } else { 0.0 }
+}
+
+impl<'a> Greedy<'a> {
+    fn new(items: &'a [Item<'a>], scenes_s: &[f64], criteria: &'a Criteria) -> Self {
+        let total_s = scenes_s.iter().sum::<f64>().max(1e-9);
+        let people = items.iter().flat_map(|i| &i.faces).map(|f| f.person + 1).max().unwrap_or(0);
+        Self {
+            items,
+            criteria,
+            fair_share: scenes_s.iter().map(|s| (criteria.budget as f64 * s / total_s) as f32).collect(),
+            face_bits: match criteria.faces {
+                FacesMode::Ignore => 0.0,
+                FacesMode::Prefer => PREFERRED_FACE_BITS,
+                FacesMode::Require => REQUIRED_FACE_BITS,
+            },
+            face_share: match criteria.faces {
+                FacesMode::Prefer => (FACES_FAVOUR * face_share(items)).min(1.0),
+                _ => 0.0,
+            },
+            chosen: Vec::new(),
+            nearest: vec![f32::INFINITY; items.len()],
+            of_scene: vec![0; scenes_s.len()],
+            of_person: vec![0; people],
+        }
+    }
+
+    fn distance(&self, a: usize, b: usize) -> f32 {
+        let (a, b) = (&self.items[a].look, &self.items[b].look);
+        let bits = picture_bits(a, b);
+        if self.face_bits > 0.0 { bits + self.face_bits * face_difference(a, b) } else { bits }
+    }
+
+    fn distance_to_chosen(&self, i: usize) -> f32 {
+        self.chosen.iter().map(|&c| self.distance(i, c)).fold(f32::INFINITY, f32::min)
+    }
+
+    /// Distance in bits up to which two items look alike.
+    fn radius(&self) -> f32 {
+        // Equal frames are look-alikes whatever the similarity asked for.
+        similarity_to_bits(self.criteria.similarity).max(1e-3)
+    }
+
+    /// Distance to the nearest chosen item, in radii.
+    fn radii(&self, i: usize) -> f32 {
+        self.nearest[i] / self.radius()
+    }
+
+    fn is_new(&self, i: usize) -> bool {
+        self.radii(i) > 1.0
     }
 
     fn eligible(&self, i: usize) -> bool {
         let item = &self.items[i];
-        item.spoilt.is_none() && (self.criteria.faces != FacesMode::Require || item.face > 0.0)
+        item.spoilt.is_none() && (self.criteria.faces != FacesMode::Require || !item.faces.is_empty())
     }
 
-    fn add(&mut self, i: usize) {
-        self.chosen.push(i);
-        for (nearest, item) in self.nearest.iter_mut().zip(self.items) {
-            *nearest = nearest.min(distance(item, &self.items[i]));
-        }
+    /// Whether it may be chosen for more than covering a scene.
+    fn is_good(&self, i: usize) -> bool {
+        self.eligible(i) && !self.items[i].doubtful && self.items[i].focus >= LEAST_FOCUS
     }
 
     fn full(&self) -> bool {
         self.chosen.len() >= self.criteria.budget
     }
 
+    fn count(&mut self, i: usize, add: bool) {
+        let change = |n: &mut u32| *n = if add { *n + 1 } else { n.saturating_sub(1) };
+        change(&mut self.of_scene[self.items[i].scene]);
+        self.items[i].faces.iter().for_each(|face| change(&mut self.of_person[face.person]));
+    }
+
+    fn add(&mut self, i: usize) {
+        self.chosen.push(i);
+        self.count(i, true);
+        for k in 0..self.items.len() {
+            self.nearest[k] = self.nearest[k].min(self.distance(k, i));
+        }
+    }
+
+    /// The faces of an item, each worth less the more often its person was chosen.
+    fn face_merit(&self, i: usize) -> f32 {
+        if self.criteria.faces == FacesMode::Ignore {
+            return 0.0;
+        }
+        // The fourth root: the lead stays worth having, and others come to their right.
+        let worth = |face: &Shown| face.quality / (1.0 + self.of_person[face.person] as f32).sqrt().sqrt();
+        FACE_MERIT * self.items[i].faces.iter().map(worth).fold(0.0, f32::max)
+    }
+
+    fn merit(&self, i: usize) -> f32 {
+        let item = &self.items[i];
+        let share = self.of_scene[item.scene] as f32 / (1.0 + self.fair_share[item.scene]);
+        let need = 1.0 / (1.0 + share).sqrt();
+        let known = if item.known { 1.0 } else { UNKNOWN_MERIT };
+        let doubt = if item.doubtful { DOUBTFUL_MERIT } else { 1.0 };
+        item.focus.powi(FOCUS_POWER) * known * doubt * need * (1.0 + self.face_merit(i))
+    }
+
+    /// The item whose distance in radii, up to a limit, times merit is the highest; the earliest of equals.
+    fn best(&self, among: impl Iterator<Item = usize>, far_radii: f32) -> Option<usize> {
+        let scored = among.map(|i| (self.radii(i).min(far_radii) * self.merit(i), i));
+        scored.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, i)| i)
+    }
+
     /// One frame for every scene, scenes with little choice first, so that the
     /// others can choose around them.
-    fn cover_scenes(&mut self, threshold: f32) {
-        let scenes = self.items.iter().map(|i| i.scene + 1).max().unwrap_or(0);
-        let mut members = vec![vec![]; scenes];
+    fn cover_scenes(&mut self) {
+        let mut members = vec![vec![]; self.of_scene.len()];
         for i in (0..self.items.len()).filter(|&i| self.eligible(i)) {
             members[self.items[i].scene].push(i);
         }
@@ -180,93 +329,158 @@ impl<'a> Choice<'a> {
         }
         members.sort_by_key(|m| (m.len(), m[0]));
         for scene in &members {
-            if let Some(i) = self.representative(scene, threshold) {
+            if let Some(i) = self.representative(scene) {
                 self.add(i);
             }
         }
-        self.rearrange(&members, threshold);
+        self.rearrange(&members);
     }
 
     /// Lets every scene choose again around the choices of all others, until
     /// nothing changes: what was chosen early may lie close to a later choice.
-    fn rearrange(&mut self, scenes: &[Vec<usize>], threshold: f32) {
+    fn rearrange(&mut self, scenes: &[Vec<usize>]) {
         for _ in 0..MOST_ROUNDS {
-            let mut changed = false;
-            for scene in scenes {
-                let Some(position) = self.chosen.iter().position(|i| scene.contains(i)) else { continue };
-                let old = self.chosen.swap_remove(position);
-                self.measure(scene);
-                let new = self.representative(scene, threshold).unwrap_or(old);
-                self.chosen.push(new);
-                changed |= new != old;
+            let before = self.chosen.clone();
+            for (position, scene) in scenes.iter().enumerate() {
+                let old = self.chosen[position];
+                // As far away as can be, it stands for no one while its place is free.
+                self.chosen.remove(position);
+                self.count(old, false);
+                scene.iter().for_each(|&i| self.nearest[i] = self.distance_to_chosen(i));
+                let new = self.representative(scene).unwrap_or(old);
+                self.chosen.insert(position, new);
+                self.count(new, true);
             }
-            if !changed {
+            if self.chosen == before {
                 break;
             }
         }
-        self.measure(&(0..self.items.len()).collect::<Vec<_>>());
+        self.measure();
+    }
+
+    /// Measures all distances to what is chosen anew.
+    fn measure(&mut self) {
+        for i in 0..self.items.len() {
+            self.nearest[i] = self.distance_to_chosen(i);
+        }
     }
 
     /// A scene's best frame among those that differ clearly from what is chosen,
     /// or else the one that differs most.
-    fn representative(&self, scene: &[usize], threshold: f32) -> Option<usize> {
-        let distinct: Vec<usize> = scene.iter().copied().filter(|&i| self.nearest[i] > threshold).collect();
-        if distinct.is_empty() {
-            self.best(scene, |nearest| nearest)
-        } else {
-            self.best(&distinct, |nearest| nearest.min(threshold * 1.5))
-        }
+    fn representative(&self, scene: &[usize]) -> Option<usize> {
+        let new = scene.iter().copied().filter(|&i| self.is_new(i));
+        self.best(new, FAR_ENOUGH_RADII).or_else(|| self.best(scene.iter().copied(), f32::INFINITY))
     }
 
     /// Fewer frames than scenes: the scenes that differ most from each other.
     fn cover_most_different(&mut self, mut members: Vec<Vec<usize>>) {
         while !self.full() && !members.is_empty() {
-            let all: Vec<usize> = members.iter().flatten().copied().collect();
-            let Some(i) = self.best(&all, |nearest| nearest.min(64.0)) else { return };
+            let Some(i) = self.best(members.iter().flatten().copied(), FAR_RADII) else { return };
             self.add(i);
             members.retain(|m| !m.contains(&i));
         }
     }
 
-    /// Spends what is left of the budget where there is most to see.
-    fn spread(&mut self, threshold: f32) {
+    /// With faces asked for: a frame for everyone who was not chosen yet, people with good faces first.
+    fn cover_people(&mut self) {
+        if self.criteria.faces == FacesMode::Ignore {
+            return;
+        }
         while !self.full() {
-            let open: Vec<usize> =
-                (0..self.items.len()).filter(|&i| self.eligible(i) && self.nearest[i] > threshold).collect();
-            let Some(i) = self.best(&open, |nearest| nearest.min(64.0)) else { return };
+            let missing = |face: &&Shown| self.of_person[face.person] == 0;
+            let best_of = |i: usize| self.items[i].faces.iter().filter(missing).map(|f| f.quality).fold(0.0, f32::max);
+            let open = (0..self.items.len()).filter(|&i| self.is_good(i) && self.is_new(i));
+            let rated = open.map(|i| (best_of(i) * self.merit(i), i)).filter(|rated| rated.0 > 0.0);
+            let Some((_, i)) = rated.reduce(|best, next| if next.0 > best.0 { next } else { best }) else { return };
             self.add(i);
         }
     }
 
-    /// The item with the highest distance (as valued by `value`) times merit;
-    /// the earliest of equals.
-    fn best(&self, among: &[usize], value: impl Fn(f32) -> f32) -> Option<usize> {
-        let score = |i: usize| value(self.nearest[i]) * self.merit[i];
-        among.iter().copied().reduce(|best, i| if score(i) > score(best) { i } else { best })
+    /// Spends what is left of the budget where there is most to see.
+    fn spread(&mut self) {
+        while !self.full() {
+            let any = self.has_room_without_face();
+            let fits = |&i: &usize| any || !self.items[i].faces.is_empty();
+            let new = (0..self.items.len()).filter(|&i| self.is_good(i) && self.is_new(i)).filter(fits);
+            let Some(i) = self.best(new, FAR_RADII) else { return };
+            self.add(i);
+        }
     }
 
-    /// Measures some items' distances to what is chosen anew.
-    fn measure(&mut self, items: &[usize]) {
-        for &i in items {
-            let to_chosen = self.chosen.iter().map(|&c| distance(&self.items[i], &self.items[c]));
-            self.nearest[i] = to_chosen.fold(f32::INFINITY, f32::min);
+    /// Whether another frame without a face leaves faces their share.
+    fn has_room_without_face(&self) -> bool {
+        let with_face = self.chosen.iter().filter(|&&i| !self.items[i].faces.is_empty()).count();
+        with_face as f64 >= self.face_share * (self.chosen.len() + 1) as f64
+    }
+
+    /// Lets every chosen frame give way to a sharper one around it that shows as much, if that one
+    /// is no look-alike of another chosen frame, or less so. Says whether any did.
+    fn sharpen(&mut self) -> bool {
+        let mut changed = false;
+        for position in 0..self.chosen.len() {
+            let old = self.chosen.remove(position);
+            self.count(old, false);
+            let new = self.sharper(old).unwrap_or(old);
+            self.chosen.insert(position, new);
+            self.count(new, true);
+            changed |= new != old;
         }
+        if changed {
+            self.measure();
+        }
+        changed
+    }
+
+    fn sharper(&self, old: usize) -> Option<usize> {
+        let item = &self.items[old];
+        let near = |i: &usize| {
+            let other = &self.items[*i];
+            other.scene == item.scene && (other.time_s - item.time_s).abs() <= AROUND_S
+        };
+        // Items are in order of time.
+        let before = (0..old).rev().take_while(near);
+        let around = before.chain((old + 1..self.items.len()).take_while(near));
+        let (faces, apart) = (self.face_merit(old), self.distance_to_chosen(old));
+        let better = around.filter(|&i| {
+            let other = &self.items[i];
+            self.eligible(i)
+                && other.doubtful <= item.doubtful
+                && other.focus >= item.focus + if other.known { WORTH_FOCUS } else { WORTH_DECODING }
+                && self.face_merit(i) >= KEEPS_FACES * faces
+                && !self.chosen.contains(&i)
+                && self.distance_to_chosen(i) > self.radius().min(apart)
+        });
+        better.reduce(|best, i| if self.items[i].focus > self.items[best].focus { i } else { best })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::difference::FaceLook;
+    use super::super::hash::PictureHash;
     use super::*;
+    use crate::faces::pose::Pose;
 
-    fn item(scene: usize, phash: u64) -> Item {
+    const NOBODY: [f32; 2] = [1.0, 0.0];
+
+    fn item<'a>(scene: usize, phash: u64) -> Item<'a> {
         Item {
             scene,
-            sharpness: 100.0,
-            phash: PictureHash::from_bits(phash),
-            colors: [128; 36],
-            face: 0.0,
+            time_s: 0.0,
+            focus: 1.0,
+            doubtful: false,
+            known: true,
+            look: Look { phash: PictureHash::from_bits(phash), colors: [128; 36], face: None },
+            faces: vec![],
+            faceless: Reason::NoFace,
             spoilt: None,
         }
+    }
+
+    fn with_face<'a>(item: Item<'a>, person: usize, yaw_deg: f32, quality: f32) -> Item<'a> {
+        let pose = Pose { yaw_deg, ..Pose::default() };
+        let face = Some(FaceLook { person, pose, side_px: 100.0, embedding: &NOBODY });
+        Item { look: Look { face, ..item.look }, faces: vec![Shown { person, quality }], ..item }
     }
 
     /// Hashes that differ from each other in at least 16 bits.
@@ -282,16 +496,20 @@ mod tests {
         WORDS[n]
     }
 
-    fn run(items: &[Item], budget: usize, faces: FacesMode) -> Vec<usize> {
-        select(items, &Criteria { budget, similarity: 0.75, faces }).0
+    fn choose(items: &[Item<'_>], budget: usize, faces: FacesMode) -> Choice {
+        let scenes = items.iter().map(|i| i.scene + 1).max().unwrap_or(0);
+        select(items, &vec![1.0; scenes], &Criteria { budget, similarity: 0.75, faces })
+    }
+
+    fn run(items: &[Item<'_>], budget: usize, faces: FacesMode) -> Vec<usize> {
+        choose(items, budget, faces).kept
     }
 
     #[test]
     fn look_alikes_are_left_out_however_large_the_budget() {
-        let items: Vec<Item> = (0..6).flat_map(|s| (0..4).map(move |k| item(0, distinct(s) ^ k))).collect();
-        let kept = run(&items, 500, FacesMode::Ignore);
+        let items: Vec<Item<'_>> = (0..6).flat_map(|s| (0..4).map(move |k| item(0, distinct(s) ^ k))).collect();
+        let Choice { kept, rejected } = choose(&items, 500, FacesMode::Ignore);
         assert_eq!(kept.len(), 6);
-        let (_, rejected) = select(&items, &Criteria { budget: 500, similarity: 0.75, faces: FacesMode::Ignore });
         assert!(rejected.iter().all(|&(_, r)| r == Reason::LookAlike));
     }
 
@@ -318,17 +536,82 @@ mod tests {
     fn spoilt_frames_are_never_chosen_and_say_why() {
         let mut items = vec![item(0, distinct(0)), item(0, distinct(1))];
         items[1].spoilt = Some(Reason::Transition);
-        let (kept, rejected) = select(&items, &Criteria { budget: 9, similarity: 0.75, faces: FacesMode::Prefer });
-        assert_eq!((kept, rejected), (vec![0], vec![(1, Reason::Transition)]));
+        let choice = choose(&items, 9, FacesMode::Prefer);
+        assert_eq!(choice, Choice { kept: vec![0], rejected: vec![(1, Reason::Transition)] });
+    }
+
+    #[test]
+    fn doubtful_and_blurred_frames_stand_only_for_a_scene_without_better_ones() {
+        let mut items = vec![item(0, distinct(0)), item(0, distinct(1)), item(0, distinct(2)), item(1, distinct(3))];
+        items[1].doubtful = true;
+        items[2].focus = 0.5;
+        items[3].doubtful = true;
+        let choice = choose(&items, 9, FacesMode::Ignore);
+        assert_eq!(choice.kept, [0, 3]);
+        assert_eq!(choice.rejected, [(1, Reason::Transition), (2, Reason::Blurred)]);
+    }
+
+    #[test]
+    fn the_sharpest_around_is_taken_unless_it_repeats_something() {
+        let mut items = vec![item(0, distinct(0)), item(0, distinct(0) ^ 1), item(1, distinct(1))];
+        (items[0].focus, items[2].time_s) = (0.8, 60.0);
+        assert_eq!(run(&items, 9, FacesMode::Ignore), [1, 2]);
+        // Sharper still, but a look-alike of the other scene's frame.
+        let mut sharper = item(0, distinct(1) ^ 1);
+        (sharper.focus, items[1].focus) = (1.0, 0.9);
+        items.insert(2, sharper);
+        assert_eq!(run(&items, 9, FacesMode::Ignore), [1, 3]);
     }
 
     #[test]
     fn faces_are_preferred_or_required() {
         let mut items = vec![item(0, distinct(0)), item(0, distinct(0) ^ 1), item(0, distinct(1))];
-        items[1].face = 0.9;
+        items[1] = with_face(items[1].clone(), 0, 0.0, 0.9);
+        items[2].faceless = Reason::FaceBlurred;
         assert_eq!(run(&items, 1, FacesMode::Prefer), [1]);
-        assert_eq!(run(&items, 9, FacesMode::Require), [1]);
         assert_eq!(run(&items, 9, FacesMode::Ignore).len(), 2);
+        let required = choose(&items, 9, FacesMode::Require);
+        assert_eq!(required.kept, [1]);
+        assert_eq!(required.rejected, [(0, Reason::NoFace), (2, Reason::FaceBlurred)]);
+    }
+
+    #[test]
+    fn someone_seen_rarely_is_not_drowned_by_the_lead() {
+        // Five good pictures of the lead, one poorer one of somebody else, all equally different.
+        let mut items: Vec<Item<'_>> = (0..5).map(|i| with_face(item(0, distinct(i)), 0, 0.0, 0.9)).collect();
+        items.push(with_face(item(0, distinct(5)), 1, 0.0, 0.5));
+        assert!(run(&items, 2, FacesMode::Prefer).contains(&5));
+    }
+
+    #[test]
+    fn a_face_that_turns_is_something_new_although_the_picture_is_not() {
+        let faces = [(0.0, 0), (2.0, 1), (45.0, 0b111)].map(|(yaw, bits)| with_face(item(0, bits), 0, yaw, 0.9));
+        assert_eq!(run(&faces, 9, FacesMode::Require).len(), 2);
+        assert_eq!(run(&faces, 9, FacesMode::Ignore).len(), 1);
+    }
+
+    #[test]
+    fn what_is_left_out_is_near_or_the_budget_is_spent() {
+        // A fixed pseudo-random walk through hashes: look-alikes nearby, and repeats.
+        let mut state = 1u64;
+        let mut hash = 0u64;
+        let items: Vec<Item<'_>> = (0..300)
+            .map(|i| {
+                state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                hash ^= 1 << (state >> 58) ^ 1 << (state >> 50 & 63);
+                Item { time_s: i as f64 / 5.0, focus: 0.6 + (state >> 40 & 0xff) as f32 / 640.0, ..item(i / 60, hash) }
+            })
+            .collect();
+        for budget in [3, 5, 40, 500] {
+            let Choice { kept, rejected } = choose(&items, budget, FacesMode::Ignore);
+            assert!(kept.len() <= budget);
+            let spent = kept.len() == budget;
+            for (i, reason) in rejected {
+                let near = kept.iter().map(|&k| picture_bits(&items[i].look, &items[k].look)).fold(f32::MAX, f32::min);
+                assert!(spent || (near <= 8.0 && reason == Reason::LookAlike), "{i} {near} {reason:?}");
+            }
+            assert_eq!(choose(&items, budget, FacesMode::Ignore).kept, kept);
+        }
     }
 
     #[test]

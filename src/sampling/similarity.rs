@@ -9,6 +9,7 @@
 
 use super::features::Features;
 use super::hash::PictureHash;
+use std::collections::VecDeque;
 
 /// When a run of look-alikes ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,7 +32,11 @@ const JUMP: f32 = 14.0;
 const JUMP_RATIO: f32 = 2.0;
 /// A frame stands for others only if it is at least this sharp, as a share of the
 /// sharpest of them.
-pub(super) const SHARP_ENOUGH: f32 = 0.5;
+const SHARP_ENOUGH: f32 = 0.5;
+
+/// Earlier runs that a frame is held against: with all of them, time would grow with the square of
+/// the video's length.
+const MOST_REPRESENTATIVES: usize = 512;
 
 /// What a frame means for the current run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +53,8 @@ pub enum Step {
 pub struct Runs {
     options: RunOptions,
     run: Option<Run>,
-    /// Hashes of what stands for the runs that are complete.
-    representatives: Vec<PictureHash>,
+    /// Hashes of what stands for the latest runs that are complete.
+    representatives: VecDeque<PictureHash>,
 }
 
 struct Run {
@@ -84,7 +89,7 @@ enum Novelty {
 }
 
 impl Best {
-    fn of(features: &Features, representatives: &[PictureHash], look_alike_bits: f32) -> Self {
+    fn of(features: &Features, representatives: &VecDeque<PictureHash>, look_alike_bits: f32) -> Self {
         let bits = |hash: &PictureHash| hash.distance(features.phash);
         let nearest = representatives.iter().map(bits).fold(f32::INFINITY, f32::min);
         let novelty = match nearest {
@@ -105,7 +110,7 @@ impl Best {
 impl Runs {
     /// Nothing seen yet.
     pub fn new(options: RunOptions) -> Self {
-        Self { options, run: None, representatives: Vec::new() }
+        Self { options, run: None, representatives: VecDeque::new() }
     }
 
     /// Takes the next frame in presentation order.
@@ -131,6 +136,9 @@ impl Runs {
         }
         let step = self.run.as_ref().map_or(0.0, |run| run.step);
         self.representatives.extend(self.run.take().map(|run| run.best.phash));
+        if self.representatives.len() > MOST_REPRESENTATIVES {
+            self.representatives.pop_front();
+        }
         let best = Best::of(features, &self.representatives, o.max_hash_bits);
         self.run = Some(Run {
             start_s: time_s,

@@ -6,7 +6,7 @@ import type { Manifest } from './manifest';
 import type { Failure, FromJob, Progress, VideoFacts } from './protocol';
 import { bytesText, count, etaText, h, timeText } from './ui/dom';
 import { optionsForm } from './ui/options';
-import { type Gallery, gallery, summary, timeline } from './ui/results';
+import { type Gallery, gallery, leftOut, summary, timeline } from './ui/results';
 
 /** Pictures shown while the job runs. */
 const STRIP_LENGTH = 12;
@@ -230,7 +230,7 @@ function showResult(manifest: Manifest): void {
   shownGallery?.dispose();
   const shown = gallery(manifest, thumbnails);
   shownGallery = shown;
-  results.replaceChildren(summary(manifest), timeline(manifest, shown.showScene), shown.element);
+  results.replaceChildren(summary(manifest), timeline(manifest, shown.showScene), leftOut(manifest), shown.element);
   exportText.textContent = `${count(manifest.frames.length, 'frame')}, their faces and manifest.json`;
   download.disabled = manifest.frames.length === 0;
   status.textContent = `Done: ${count(manifest.frames.length, 'frame')} kept.`;

@@ -5,6 +5,18 @@ export type FacesMode = 'ignore' | 'prefer' | 'require';
 /** How scenes are found: our own detector, or one of PySceneDetect's. */
 export type DetectorName = 'default' | 'content' | 'adaptive' | 'hash' | 'hist' | 'threshold';
 
+/** How much a change must stand out for our own detector. */
+export type Sensitivity = 'low' | 'normal' | 'high';
+
+/** What speaks against a face. */
+export const FLAGS = ['small', 'blurred', 'profile', 'dark', 'bright', 'truncated'] as const;
+export type Flag = (typeof FLAGS)[number];
+
+/** Why a candidate was not kept. */
+export type Reason =
+  | 'look_alike' | 'transition' | 'blank' | 'blurred' | 'no_face' | 'budget'
+  | 'face_small' | 'face_blurred' | 'face_profile' | 'face_dark' | 'face_bright' | 'face_truncated';
+
 export interface Options {
   /** Most frames to keep. */
   budget: number;
@@ -13,11 +25,14 @@ export interface Options {
   /** Face analysis workers. */
   workers: number;
   /** Its parameters are PySceneDetect's defaults where they are missing; the manifest has all. */
-  detector: { name: DetectorName; [parameter: string]: unknown };
+  detector: { name: DetectorName; threshold?: number; [parameter: string]: unknown };
+  sensitivity: Sensitivity;
   /** Frames at least this similar count as look-alikes, 0–1. */
   similarity: number;
   faces: FacesMode;
   min_face_px: number;
+  /** Faces with one of these flags do not count in the choice. */
+  face_gates: Flag[];
   /** Whether identity vectors are written to the manifest. */
   embeddings: boolean;
 }
@@ -27,9 +42,11 @@ export const DEFAULT_OPTIONS: Readonly<Options> = {
   batch: 50,
   workers: 4,
   detector: { name: 'default' },
+  sensitivity: 'normal',
   similarity: 0.8,
   faces: 'prefer',
   min_face_px: 20,
+  face_gates: ['blurred', 'dark', 'bright'],
   embeddings: false,
 };
 
@@ -40,8 +57,9 @@ export interface KeptFace {
   bbox: Box;
   score: number;
   landmarks: [number, number][];
+  pose: { yaw_deg: number; pitch_deg: number; roll_deg: number };
   quality: number;
-  flags: string[];
+  flags: Flag[];
   person: number;
   embedding?: number[];
   crop: string;
@@ -89,7 +107,7 @@ export interface Manifest {
   options: Options;
   scenes: Scene[];
   frames: KeptFrame[];
-  rejected: { index: number; time_s: number; reason: string }[];
+  rejected: { index: number; time_s: number; reason: Reason }[];
   people: { id: number; faces: number; best: string }[];
   timings_s: Record<string, number>;
 }

@@ -1,7 +1,7 @@
 /** The options form. */
 
 import { MAX_WORKERS } from '../engine';
-import { DEFAULT_OPTIONS, type DetectorName, type FacesMode, type Options } from '../manifest';
+import { DEFAULT_OPTIONS, type DetectorName, FLAGS, type FacesMode, type Flag, type Options, type Sensitivity } from '../manifest';
 import { h } from './dom';
 
 export interface OptionsForm {
@@ -10,6 +10,15 @@ export interface OptionsForm {
   /** Options that only a new scan can change are fixed after it. */
   setScanned(scanned: boolean): void;
 }
+
+const FLAG_TEXT: Record<Flag, string> = {
+  small: 'too small to tell',
+  blurred: 'blurred',
+  profile: 'turned to a side',
+  dark: 'too dark',
+  bright: 'too bright',
+  truncated: 'cut by the border',
+};
 
 /** `onChange` comes with every valid change. */
 export function optionsForm(onChange: (options: Options) => void): OptionsForm {
@@ -35,6 +44,27 @@ export function optionsForm(onChange: (options: Options) => void): OptionsForm {
       h('option', { value: name }, `PySceneDetect: ${name}`),
     ),
   );
+  const threshold = h('input', {
+    type: 'number',
+    id: 'option-threshold',
+    name: 'threshold',
+    min: 0,
+    step: 'any',
+    inputmode: 'decimal',
+    placeholder: 'default',
+  });
+  const sensitivity = h(
+    'select',
+    { id: 'option-sensitivity', name: 'sensitivity' },
+    h('option', { value: 'low' }, 'Low: only clear changes'),
+    h('option', { value: 'normal', selected: true }, 'Normal'),
+    h('option', { value: 'high' }, 'High: subtle changes too'),
+  );
+  const minFace = number('min-face', DEFAULT_OPTIONS.min_face_px, 0, 10000);
+  const gates = FLAGS.map((flag) => {
+    const checked = DEFAULT_OPTIONS.face_gates.includes(flag);
+    return h('input', { type: 'checkbox', id: `option-gate-${flag}`, name: 'gate', value: flag, checked });
+  });
   const scanOnly = [batch, workers, detector];
 
   const field = (input: HTMLElement, label: string, hint: string) => {
@@ -49,6 +79,8 @@ export function optionsForm(onChange: (options: Options) => void): OptionsForm {
     );
   };
 
+  const sensitivityField = field(sensitivity, 'Sensitivity', 'How much a change must stand out to begin a scene.');
+  const thresholdField = field(threshold, 'Threshold', 'Lower finds more scenes. Empty: the detector’s default.');
   const element = h(
     'form',
     { class: 'options', novalidate: true, 'aria-label': 'Options' },
@@ -63,6 +95,15 @@ export function optionsForm(onChange: (options: Options) => void): OptionsForm {
         { class: 'options' },
         field(similarity, 'Similarity limit', 'Frames at least this alike count as the same: 1 is identical, 0 unrelated.'),
         field(detector, 'Scenes', 'PySceneDetect\'s detectors cut where version 0.7 cuts with its default settings.'),
+        sensitivityField,
+        thresholdField,
+        field(minFace, 'Smallest face', 'Longer side of its box, in pixels of the video.'),
+        h(
+          'fieldset',
+          { class: 'field checks' },
+          h('legend', {}, 'Faces that do not count'),
+          ...gates.map((gate, i) => h('label', { for: gate.id }, gate, ` ${FLAG_TEXT[FLAGS[i] ?? 'small']}`)),
+        ),
         field(batch, 'Frames per batch', 'Decoded together before they are looked at.'),
         field(workers, 'Analysis workers', `At most ${MAX_WORKERS}, and never more than the machine has to spare.`),
         h(
@@ -82,8 +123,24 @@ export function optionsForm(onChange: (options: Options) => void): OptionsForm {
     batch: batch.valueAsNumber,
     workers: workers.valueAsNumber,
     faces: faces.value as FacesMode,
-    detector: { name: detector.value as DetectorName },
+    detector: {
+      name: detector.value as DetectorName,
+      ...(detector.value !== 'default' && threshold.value !== '' && { threshold: threshold.valueAsNumber }),
+    },
+    sensitivity: sensitivity.value as Sensitivity,
+    min_face_px: minFace.valueAsNumber,
+    face_gates: gates.filter((gate) => gate.checked).map((gate) => gate.value as Flag),
     embeddings: embeddings.checked,
+  });
+  const showDetectorFields = () => {
+    sensitivityField.hidden = detector.value !== 'default';
+    thresholdField.hidden = detector.value === 'default';
+  };
+  showDetectorFields();
+  // A threshold of one detector means nothing to another.
+  detector.addEventListener('change', () => {
+    threshold.value = '';
+    showDetectorFields();
   });
   element.addEventListener('submit', (event) => event.preventDefault());
   element.addEventListener('change', () => {

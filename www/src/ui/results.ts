@@ -1,6 +1,6 @@
 /** What came out: summary, scenes, people, kept frames. */
 
-import type { KeptFrame, Manifest, Scene } from '../manifest';
+import type { KeptFrame, Manifest, Reason, Scene } from '../manifest';
 import { count, h, timeText } from './dom';
 
 /** Frames added to the page at a time, so that a large result does not block it. */
@@ -30,6 +30,34 @@ export function summary(manifest: Manifest): HTMLElement {
         : `${video.frames_decoded.toLocaleString('en')} of ${count(video.frames_expected, 'frame')} decoded; ${video.frames_missing.toLocaleString('en')} missing.`,
     ),
     video.notes.length > 0 && h('ul', { class: 'notes' }, ...video.notes.map((note) => h('li', {}, note))),
+  );
+}
+
+const REASON_TEXT: Record<Reason, string> = {
+  look_alike: 'look like a kept frame',
+  transition: 'in or next to a transition or a flash',
+  blank: 'show next to nothing',
+  blurred: 'much less sharp than the frames around them',
+  no_face: 'without a face',
+  budget: 'over the number of frames to keep',
+  face_small: 'with faces that are too small',
+  face_blurred: 'with blurred faces',
+  face_profile: 'with faces turned to a side',
+  face_dark: 'with faces that are too dark',
+  face_bright: 'with faces that are too bright',
+  face_truncated: 'with faces cut by the border',
+};
+
+/** How many candidates were left out, for each reason, most frequent first. */
+export function leftOut(manifest: Manifest): HTMLElement {
+  const counts = new Map<Reason, number>();
+  for (const { reason } of manifest.rejected) counts.set(reason, (counts.get(reason) ?? 0) + 1);
+  const rows = [...counts].sort((a, b) => b[1] - a[1]);
+  return h(
+    'details',
+    { class: 'left-out', hidden: rows.length === 0 },
+    h('summary', {}, `${count(manifest.rejected.length, 'candidate')} left out`),
+    h('ul', {}, ...rows.map(([reason, n]) => h('li', {}, h('strong', {}, n.toLocaleString('en')), ` ${REASON_TEXT[reason]}`))),
   );
 }
 
