@@ -289,7 +289,7 @@ impl<'a> Frame<'a> {
                             }
                         })
                     } else {
-                        box_reduce(bytes, rows, k, |y, sums| add_samples(self.row(plane, y, bytes), sums))
+                        reduce_bytes(bytes, rows, k, |y| self.row(plane, y, bytes))
                     }
                 };
                 YuvPlanes { y: reduce(0, k), u: reduce(1, chroma_k), v: reduce(2, chroma_k) }
@@ -304,7 +304,7 @@ impl<'a> Frame<'a> {
                         row.chunks_exact(2).zip(sums).for_each(|(pair, sum)| *sum += u16::from(pair[which]));
                     })
                 };
-                let y = box_reduce(y_bytes, y_rows, k, |y, sums| add_samples(self.row(0, y, y_bytes), sums));
+                let y = reduce_bytes(y_bytes, y_rows, k, |y| self.row(0, y, y_bytes));
                 YuvPlanes { y, u: chroma(0), v: chroma(1) }
             }
             Family::Packed { red, blue } => {
@@ -413,9 +413,15 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// Adds a row of samples to the sums of their columns.
-fn add_samples(row: &[u8], sums: &mut [u16]) {
-    row.iter().zip(sums).for_each(|(&v, sum)| *sum += u16::from(v));
+/// [`box_reduce`] of bytes in rows.
+fn reduce_bytes<'a>(width: usize, height: usize, k: usize, row: impl Fn(usize) -> &'a [u8]) -> Plane {
+    if k == 1 {
+        let mut data = Vec::with_capacity(width * height);
+        (0..height).for_each(|y| data.extend_from_slice(row(y)));
+        return Plane { width, height, data };
+    }
+    // One row at a time: with several, compilers for wasm give up vectors.
+    box_reduce(width, height, k, |y, sums| row(y).iter().zip(sums).for_each(|(&v, sum)| *sum += u16::from(v)))
 }
 
 /// Side of the largest block whose columns' sums fit 16 bits.
@@ -435,15 +441,14 @@ fn box_reduce(width: usize, height: usize, k: usize, add_row: impl Fn(usize, &mu
     let mean = |sum: u32| ((u64::from(sum + area / 2) * reciprocal) >> 32) as u8;
     for y in 0..h {
         sums.fill(0);
-        for dy in 0..k {
-            add_row(y * k + dy, &mut sums);
-        }
+        (y * k..(y + 1) * k).for_each(|y| add_row(y, &mut sums));
         // Written out for the usual sizes, for the compiler to know them.
         let wide = |v: u16| u32::from(v);
         match k {
             1 => data.extend(sums.iter().map(|&v| v as u8)),
             2 => data.extend(sums.chunks_exact(2).map(|c| ((c[0] + c[1] + 2) >> 2) as u8)),
-            3 => data.extend(sums.chunks_exact(3).map(|c| mean(wide(c[0]) + wide(c[1]) + wide(c[2])))),
+            // 7282 / 2^16 is a ninth, exact enough for sums of nine samples.
+            3 => data.extend(sums.chunks_exact(3).map(|c| (((wide(c[0] + c[1] + c[2]) + 4) * 7282) >> 16) as u8)),
             _ => data.extend(sums.chunks_exact(k).map(|c| mean(c.iter().map(|&v| wide(v)).sum()))),
         }
     }
@@ -567,8 +572,20 @@ mod tests {
     #[test]
     fn reduction_averages_whole_blocks() {
         let plane: Vec<u8> = vec![0, 2, 10, 20, 99, 4, 6, 30, 40, 99];
-        let reduced = box_reduce(5, 2, 2, |y, sums| add_samples(&plane[y * 5..y * 5 + 5], sums));
+        let reduced = reduce_bytes(5, 2, 2, |y| &plane[y * 5..y * 5 + 5]);
         assert_eq!((reduced.width, reduced.height, reduced.data), (2, 1, vec![3, 25]));
+        // Every size agrees with the definition, on values up to the largest.
+        let (width, height) = (23, 15);
+        let plane: Vec<u8> = (0..width * height).map(|i| if i % 7 == 0 { 255 } else { (i * 89 % 256) as u8 }).collect();
+        for k in 1..=9 {
+            let reduced = reduce_bytes(width, height, k, |y| &plane[y * width..(y + 1) * width]);
+            for (i, &mean) in reduced.data.iter().enumerate() {
+                let (x, y) = (i % reduced.width * k, i / reduced.width * k);
+                let block = (0..k * k).map(|j| u32::from(plane[(y + j / k) * width + x + j % k]));
+                let area = (k * k) as u32;
+                assert_eq!(u32::from(mean), (block.sum::<u32>() + area / 2) / area, "{k} {x} {y}");
+            }
+        }
     }
 
     #[test]

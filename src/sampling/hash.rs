@@ -81,27 +81,56 @@ fn lowest_frequencies(luma: &Plane) -> [f32; HASH_SIDE * HASH_SIDE] {
 /// within a sample take their share of it, and the means are rounded: hashes
 /// then agree with those of other tools, whose resizing does the same.
 fn area_average(plane: &Plane) -> [[f32; HASH_INPUT]; HASH_INPUT] {
-    // Rows first: whole rows are added many samples at a time.
-    let mut sums = vec![0f32; plane.width];
+    let columns: [Covered; HASH_INPUT] = std::array::from_fn(|cell| Covered::by(cell, plane.width));
+    // Rows first, and whole rows as integers: many samples at a time.
+    let mut whole = vec![0u32; plane.width];
+    let mut means = vec![0f32; plane.width];
+    let row = |y: usize| &plane.data[y * plane.width..(y + 1) * plane.width];
     std::array::from_fn(|cell| {
-        sums.fill(0.0);
-        for (y, share) in covered(cell, plane.height) {
-            let row = &plane.data[y * plane.width..(y + 1) * plane.width];
-            sums.iter_mut().zip(row).for_each(|(sum, &v)| *sum += share * f32::from(v));
+        let rows = Covered::by(cell, plane.height);
+        whole.fill(0);
+        for y in rows.first + 1..rows.last {
+            whole.iter_mut().zip(row(y)).for_each(|(sum, &v)| *sum += u32::from(v));
         }
-        std::array::from_fn(|cell| {
-            let mean: f32 = covered(cell, plane.width).map(|(x, share)| share * sums[x]).sum();
-            mean.round()
+        let ends = row(rows.first).iter().zip(row(rows.last));
+        for ((mean, &whole), (&first, &last)) in means.iter_mut().zip(&whole).zip(ends) {
+            *mean = rows.mean(f32::from(first), whole as f32, f32::from(last));
+        }
+        columns.map(|columns| {
+            let whole = means[columns.first..columns.last].iter().skip(1).sum();
+            columns.mean(means[columns.first], whole, means[columns.last]).round()
         })
     })
 }
 
-/// The samples of `0..length` that a cell of 32 covers, with weights that sum to 1.
-fn covered(cell: usize, length: usize) -> impl Iterator<Item = (usize, f32)> {
-    let size = length as f32 / HASH_INPUT as f32;
-    let (start, end) = (cell as f32 * size, (cell + 1) as f32 * size);
-    (start as usize..(end.ceil() as usize).min(length)).map(move |x| {
-        let share = (end.min((x + 1) as f32) - start.max(x as f32)).max(0.0);
-        (x, share / size)
-    })
+/// The samples along one side that a cell of 32 covers.
+#[derive(Clone, Copy)]
+struct Covered {
+    /// The first, covered to some part.
+    first: usize,
+    /// The last, covered to some part, or no further sample: then its share is 0.
+    last: usize,
+    /// Share of the cell of the first, of each one between, and of the last.
+    shares: [f32; 3],
+}
+
+impl Covered {
+    fn by(cell: usize, length: usize) -> Self {
+        let size = length as f32 / HASH_INPUT as f32;
+        let (start, end) = (cell as f32 * size, (cell + 1) as f32 * size);
+        let first = (start as usize).min(length - 1);
+        let last = (end as usize).min(length - 1);
+        let whole = 1.0 / size;
+        if first == last {
+            return Self { first, last, shares: [1.0, whole, 0.0] };
+        }
+        let first_share = (first + 1) as f32 - start;
+        Self { first, last, shares: [first_share / size, whole, (end - last as f32).clamp(0.0, 1.0) / size] }
+    }
+
+    /// The mean of the cell: of its first sample, the sum of those between, and the last.
+    fn mean(&self, first: f32, between: f32, last: f32) -> f32 {
+        let [first_share, whole, last_share] = self.shares;
+        first_share * first + whole * between + last_share * last
+    }
 }

@@ -183,6 +183,11 @@ pub fn select(items: &[Item<'_>], scenes_s: &[f64], criteria: &Criteria) -> Choi
     Choice { rejected: others.into_iter().map(|i| (i, reason(i))).collect(), kept }
 }
 
+/// The smaller of two numbers. (`f32::min` also minds what is none, and is a call in wasm.)
+fn smaller(a: f32, b: f32) -> f32 {
+    if b < a { b } else { a }
+}
+
 /// The state of one choice.
 struct Greedy<'a> {
     items: &'a [Item<'a>],
@@ -245,7 +250,7 @@ impl<'a> Greedy<'a> {
     }
 
     fn distance_to_chosen(&self, i: usize) -> f32 {
-        self.chosen.iter().map(|&c| self.distance(i, c)).fold(f32::INFINITY, f32::min)
+        self.chosen.iter().map(|&c| self.distance(i, c)).fold(f32::INFINITY, smaller)
     }
 
     /// Distance in bits up to which two items look alike.
@@ -287,7 +292,7 @@ impl<'a> Greedy<'a> {
         self.chosen.push(i);
         self.count(i, true);
         for k in 0..self.items.len() {
-            self.nearest[k] = self.nearest[k].min(self.distance(k, i));
+            self.nearest[k] = smaller(self.nearest[k], self.distance(k, i));
         }
     }
 

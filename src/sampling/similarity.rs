@@ -91,7 +91,8 @@ enum Novelty {
 impl Best {
     fn of(features: &Features, representatives: &VecDeque<PictureHash>, look_alike_bits: f32) -> Self {
         let bits = |hash: &PictureHash| hash.distance(features.phash);
-        let nearest = representatives.iter().map(bits).fold(f32::INFINITY, f32::min);
+        // Written out: `f32::min` is a call in wasm.
+        let nearest = representatives.iter().map(bits).fold(f32::INFINITY, |a, b| if b < a { b } else { a });
         let novelty = match nearest {
             bits if bits > look_alike_bits => Novelty::New,
             bits if bits > look_alike_bits / 2.0 => Novelty::Resembles,
