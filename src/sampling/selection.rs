@@ -10,7 +10,7 @@
 //!    faces are, how rarely they were chosen, and how few frames its scene has for its length.
 //!
 //! Distances are those of [`super::difference`]. With faces preferred, frames without one are added
-//! only as long as faces keep the share of the result that they have of the video.
+//! only as long as faces keep the share of the result that they have of the video, and some more.
 //!
 //! **The algorithm.** Scenes and people are covered first; then farthest-first traversal, which
 //! without merits is within a factor of two of the best possible, both as max-min dispersion
@@ -121,8 +121,9 @@ pub fn similarity_to_bits(similarity: f32) -> f32 {
 const PREFERRED_FACE_BITS: f32 = 3.0;
 /// … and where only frames with faces are chosen.
 const REQUIRED_FACE_BITS: f32 = 6.0;
-/// Where faces are preferred they get this many times the share that they have of the video.
-const FACES_FAVOUR: f64 = 1.25;
+/// Where faces are preferred they get the share `s` that they have of the video, and this times
+/// `s · (1 − s)` on top.
+const FACES_FAVOUR: f64 = 0.5;
 /// Distance in radii beyond which further is not better: merit decides.
 const FAR_RADII: f32 = 2.0;
 /// The same where a scene's first frame is chosen.
@@ -206,8 +207,8 @@ struct Greedy<'a> {
     of_person: Vec<u32>,
 }
 
-/// Share of the time in which a face can be seen, as far as the items tell: each stands for the time
-/// up to its neighbours.
+/// Share of the result that faces get where they are preferred: a little more than that of the time in
+/// which one can be seen, as far as the items tell. Each stands for the time up to its neighbours.
 fn face_share(items: &[Item<'_>]) -> f64 {
     let (mut with_face, mut all) = (0.0, 0.0);
     for (i, item) in items.iter().enumerate() {
@@ -216,7 +217,8 @@ fn face_share(items: &[Item<'_>]) -> f64 {
         all += stands_for_s;
         with_face += if item.faces.is_empty() { 0.0 } else { stands_for_s };
     }
-    if all > 0.0 { with_face / all } else { 0.0 }
+    let share = if all > 0.0 { with_face / all } else { 0.0 };
+    share + FACES_FAVOUR * share * (1.0 - share)
 }
 
 impl<'a> Greedy<'a> {
@@ -233,7 +235,7 @@ impl<'a> Greedy<'a> {
                 FacesMode::Require => REQUIRED_FACE_BITS,
             },
             face_share: match criteria.faces {
-                FacesMode::Prefer => (FACES_FAVOUR * face_share(items)).min(1.0),
+                FacesMode::Prefer => face_share(items),
                 _ => 0.0,
             },
             chosen: Vec::new(),
