@@ -129,6 +129,7 @@ fn parameters_without_sense_are_refused_by_name() {
         (r#"{"name":"hash","lowpass":0}"#, "lowpass"),
         (r#"{"name":"hist","bins":0}"#, "bins"),
         (r#"{"name":"adaptive","frame_window":0}"#, "frame_window"),
+        (r#"{"name":"content","kernel_size":4}"#, "kernel_size"),
     ] {
         let detector: Detector = serde_json::from_str(json).expect("is understood");
         let error = Meter::new(&detector).err().expect("is refused").to_string();

@@ -5,8 +5,9 @@
 //! ([`cuts`]), so that another threshold needs no other scan.
 //!
 //! As there, the picture is sampled down to 256 columns first, without averaging, and turned
-//! into BGR as FFmpeg does where nothing is said about colours (BT.601). Not there: the
-//! edges of `content`, whose weight is 0 by default.
+//! into BGR as FFmpeg does where nothing is said about colours (BT.601).
+
+mod edges;
 
 use super::Detector;
 use crate::error::{Error, Result};
@@ -41,6 +42,9 @@ pub struct Weights {
     pub delta_sat: f64,
     /// The largest of red, green and blue, 0–255.
     pub delta_lum: f64,
+    /// Edges, 0 or 255.
+    #[serde(default)]
+    pub delta_edges: f64,
 }
 
 /// Parameters of `content`.
@@ -55,6 +59,9 @@ pub struct Content {
     pub weights: Weights,
     /// Brightness only.
     pub luma_only: bool,
+    /// Side of the square that edges are thickened by, odd and at least 3; by default as fits the picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernel_size: Option<usize>,
     /// What to do with cuts that come too soon.
     pub filter_mode: FilterMode,
 }
@@ -75,6 +82,9 @@ pub struct Adaptive {
     pub weights: Weights,
     /// Brightness only.
     pub luma_only: bool,
+    /// Side of the square that edges are thickened by, odd and at least 3; by default as fits the picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernel_size: Option<usize>,
 }
 
 /// Parameters of `hash`.
@@ -124,7 +134,7 @@ const MIN_SCENE_LEN_S: f64 = 0.6;
 
 impl Default for Weights {
     fn default() -> Self {
-        Self { delta_hue: 1.0, delta_sat: 1.0, delta_lum: 1.0 }
+        Self { delta_hue: 1.0, delta_sat: 1.0, delta_lum: 1.0, delta_edges: 0.0 }
     }
 }
 
@@ -135,6 +145,7 @@ impl Default for Content {
             min_scene_len_s: MIN_SCENE_LEN_S,
             weights: Weights::default(),
             luma_only: false,
+            kernel_size: None,
             filter_mode: FilterMode::Merge,
         }
     }
@@ -149,6 +160,7 @@ impl Default for Adaptive {
             min_scene_len_s: MIN_SCENE_LEN_S,
             weights: Weights::default(),
             luma_only: false,
+            kernel_size: None,
         }
     }
 }
@@ -184,8 +196,14 @@ pub fn check(detector: &Detector) -> Result<()> {
         let text = || format!("detector: {name} is {value}, expected {least} to {most}");
         if range.contains(&value) { Ok(()) } else { Err(Error::Usage(text())) }
     };
+    let kernel = |size: Option<usize>| match size {
+        Some(size) if size % 2 == 0 => Err(Error::Usage(format!("detector: kernel_size is {size}, expected an odd number"))),
+        Some(size) => within("kernel_size", size, 3..=255),
+        None => Ok(()),
+    };
     match detector {
-        Detector::Adaptive(a) => within("frame_window", a.frame_window, 1..=1000),
+        Detector::Content(c) => kernel(c.kernel_size),
+        Detector::Adaptive(a) => within("frame_window", a.frame_window, 1..=1000).and(kernel(a.kernel_size)),
         Detector::Hash(h) => within("size", h.size, 2..=32).and(within("lowpass", h.lowpass, 1..=8)),
         Detector::Hist(h) => within("bins", h.bins, 1..=256),
         _ => Ok(()),
@@ -201,7 +219,8 @@ pub struct Meter {
 /// What is kept of the frame before.
 enum Last {
     None,
-    Hsv(Vec<[u8; 3]>),
+    /// And whether each pixel is near an edge, where that counts.
+    Hsv(Vec<[u8; 3]>, Vec<bool>),
     Hash(Vec<bool>),
     Histogram(Vec<f64>),
 }
@@ -222,8 +241,10 @@ impl Meter {
     /// Whether its numbers also serve `other`: detectors may differ in their thresholds.
     pub fn serves(&self, other: &Detector) -> bool {
         let content = |detector: &Detector| match detector {
-            Detector::Content(Content { weights, luma_only, .. })
-            | Detector::Adaptive(Adaptive { weights, luma_only, .. }) => Some((*weights, *luma_only)),
+            Detector::Content(Content { weights, luma_only, kernel_size, .. })
+            | Detector::Adaptive(Adaptive { weights, luma_only, kernel_size, .. }) => {
+                Some((*weights, *luma_only, *kernel_size))
+            }
             _ => None,
         };
         match (&self.detector, other) {
@@ -241,16 +262,24 @@ impl Meter {
         let side = |length: usize| ((length as f64 / scale).round_ties_even() as usize).max(1);
         let picture = frame.sampled_bgr(side(layout.width), side(layout.height));
         match &self.detector {
-            Detector::Content(Content { weights, luma_only, .. })
-            | Detector::Adaptive(Adaptive { weights, luma_only, .. }) => {
-                let only_luma = Weights { delta_hue: 0.0, delta_sat: 0.0, delta_lum: 1.0 };
+            Detector::Content(Content { weights, luma_only, kernel_size, .. })
+            | Detector::Adaptive(Adaptive { weights, luma_only, kernel_size, .. }) => {
+                let only_luma = Weights { delta_hue: 0.0, delta_sat: 0.0, delta_lum: 1.0, delta_edges: 0.0 };
                 let weights = if *luma_only { only_luma } else { *weights };
                 let hsv = to_hsv(&picture.pixels);
+                let values: Vec<u8> = hsv.iter().map(|&[.., value]| value).collect();
+                let near_edges = match weights.delta_edges > 0.0 {
+                    true => edges::edges(&values, picture.width, *kernel_size),
+                    false => Vec::new(),
+                };
                 let difference = match &self.last {
-                    Last::Hsv(last) if last.len() == hsv.len() => content_difference(last, &hsv, weights),
+                    Last::Hsv(last, last_edges) if last.len() == hsv.len() => {
+                        let moved = last_edges.iter().zip(&near_edges).filter(|(a, b)| a != b).count();
+                        content_difference(last, &hsv, 255 * moved as u64, weights)
+                    }
                     _ => 0.0,
                 };
-                self.last = Last::Hsv(hsv);
+                self.last = Last::Hsv(hsv, near_edges);
                 difference
             }
             Detector::Hash(Hash { size, lowpass, .. }) => {
@@ -305,15 +334,15 @@ fn to_hsv(pixels: &[[u8; 3]]) -> Vec<[u8; 3]> {
     pixels.iter().map(pixel).collect()
 }
 
-/// Weighted mean of the mean absolute differences.
-fn content_difference(last: &[[u8; 3]], hsv: &[[u8; 3]], weights: Weights) -> f64 {
-    let mut sums = [0u64; 3];
+/// Weighted mean of the mean absolute differences; `edges` is the sum of those of edges.
+fn content_difference(last: &[[u8; 3]], hsv: &[[u8; 3]], edges: u64, weights: Weights) -> f64 {
+    let mut sums = [0, 0, 0, edges];
     for (a, b) in last.iter().zip(hsv) {
         for (sum, (a, b)) in sums.iter_mut().zip(a.iter().zip(b)) {
             *sum += u64::from(a.abs_diff(*b));
         }
     }
-    let weights = [weights.delta_hue, weights.delta_sat, weights.delta_lum];
+    let weights = [weights.delta_hue, weights.delta_sat, weights.delta_lum, weights.delta_edges];
     let total: f64 = weights.iter().map(|w| w.abs()).sum();
     let sum: f64 = sums.iter().zip(weights).map(|(&sum, w)| sum as f64 * w).sum();
     if total > 0.0 { sum / hsv.len() as f64 / total } else { 0.0 }

@@ -183,8 +183,16 @@ pageTest('another budget chooses again without decoding; all options reach the r
   await page.locator('#option-budget').blur();
   await page.waitForFunction(() => document.querySelectorAll('.gallery li').length === 5);
   await page.locator('#option-embeddings').check();
+  await page.locator('#option-sensitivity').selectOption('low');
+  await page.locator('#option-gate-truncated').check();
+  await page.locator('.left-out summary').click();
+  const leftOut = await page.locator('.left-out li').allInnerTexts();
   const { manifest } = await download(page);
   assert.equal(decodedAgain, false);
+  assert.equal(manifest.options.sensitivity, 'low');
+  assert.deepEqual(manifest.options.face_gates, ['blurred', 'dark', 'bright', 'truncated']);
+  // The page says of every candidate that was left out why.
+  assert.equal(leftOut.reduce((sum, text) => sum + Number.parseInt(text, 10), 0), manifest.rejected.length);
   assert.equal(manifest.frames.length, 5);
   assert.deepEqual([manifest.options.budget, manifest.options.batch, manifest.options.workers], [5, 7, 1]);
   assert.equal(manifest.frames.flatMap((f) => f.faces)[0].embedding.length, 192);
