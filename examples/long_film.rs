@@ -2,10 +2,10 @@
 //! and faces:
 //!
 //! ```sh
-//! cargo run --release --example long_film -- 15000 54000 216000
+//! cargo run --release --example long_film -- 15000 54000 216000 216000:3000
 //! ```
 //!
-//! Prints, for each number of frames (at 30 a second): bytes of all records and per frame, seconds
+//! Prints, for each number of frames (at 30 a second) and budget (500 if none is named): bytes of all records and per frame, seconds
 //! of the scan, and milliseconds of a choice with faces preferred.
 
 use framesift::faces::Face;
@@ -73,9 +73,10 @@ fn face(random: &mut Random) -> Face {
 fn main() -> Result<(), Box<dyn Error>> {
     let spec = Pack::built_in()?.spec;
     for frames in std::env::args().skip(1) {
-        let frames: usize = frames.parse()?;
+        let (frames, budget) = frames.split_once(':').unwrap_or((&frames, "500"));
+        let (frames, budget): (usize, usize) = (frames.parse()?, budget.parse()?);
         let duration_s = frames as f64 / FRAMES_PER_S;
-        let options = Options::default();
+        let options = Options { budget, ..Options::default() };
         let mut session = Session::new(&options, duration_s)?;
         let (mut random, layout) = (Random(1), FrameLayout::i420(WIDTH, HEIGHT));
         let mut data = vec![128; FrameLayout::i420_len(WIDTH, HEIGHT)];

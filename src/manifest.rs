@@ -234,6 +234,7 @@ pub struct KeptFace {
     /// Eye left, eye right, nose, mouth left, mouth right (as seen), in pixels.
     pub landmarks: Landmarks,
     /// Where the head is turned, estimated from the landmarks.
+    #[serde(default)]
     pub pose: Pose,
     /// How usable the face is, 0–1.
     pub quality: f32,

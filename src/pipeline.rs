@@ -33,7 +33,7 @@ const CANDIDATES_PER_BUDGET: f64 = 4.0;
 /// Thumbnail contrast below which a frame shows nothing.
 const BLANK_CONTRAST: f32 = 4.0;
 /// Frames on both sides of a gradual transition that may still show a trace of it.
-const TRANSITION_MARGIN: u64 = 4;
+const TRANSITION_MARGIN: u64 = 2;
 /// Frames further out that are taken only if there is nothing else.
 const DOUBTFUL_MARGIN: u64 = 6;
 /// Sharpness is held against that of the frames at most this far away.
@@ -157,12 +157,13 @@ impl Session {
     /// where that needs what the scan has not measured.
     pub fn detect(&mut self, detector: &Detector, sensitivity: Sensitivity) -> Result<()> {
         pyscenedetect::check(detector)?;
-        self.take_level(sensitivity);
-        self.boundaries = match &self.meter {
-            _ if *detector == Detector::Default => self.own_scenes.boundaries.clone(),
-            Some(meter) if meter.serves(detector) => self.measured_cuts(detector),
+        let measured = match &self.meter {
+            _ if *detector == Detector::Default => None,
+            Some(meter) if meter.serves(detector) => Some(self.measured_cuts(detector)),
             _ => return Err(Error::Usage("another detector's scenes need a new scan".into())),
         };
+        self.take_level(sensitivity);
+        self.boundaries = measured.unwrap_or_else(|| self.own_scenes.boundaries.clone());
         Ok(())
     }
 
@@ -182,7 +183,7 @@ impl Session {
     /// sharpness are kept, and that is enough to choose among all of them, faces aside: what is
     /// chosen and not yet a candidate deserves to be one.
     pub fn second_look(&self) -> Vec<u64> {
-        let starts = self.starts();
+        let starts = self.starts(self.budget);
         if starts.len() - 1 > self.budget {
             // Not every scene can be shown, and there is enough to choose from.
             return Vec::new();
@@ -322,15 +323,20 @@ impl Session {
 
     /// First frames of the stretches that each get a frame, and the end of the video: the scenes that
     /// either detector sees, and what may be one. What only ours sees, such as a picture that another
-    /// one dissolves into, is worth showing as well.
-    fn starts(&self) -> Vec<usize> {
-        let boundaries = self.boundaries.iter().chain(&self.own_scenes.boundaries).map(|b| b.frame);
+    /// one dissolves into, is worth showing as well; where the budget is too small for that, only
+    /// the scenes count.
+    fn starts(&self, budget: usize) -> Vec<usize> {
+        let sorted = |starts: &mut dyn Iterator<Item = u64>| {
+            let mut starts: Vec<usize> = starts.map(|frame| frame as usize).chain([0, self.seen.len()]).collect();
+            starts.sort_unstable();
+            starts.dedup();
+            starts
+        };
+        let scenes = || self.boundaries.iter().map(|b| b.frame);
+        let own = self.own_scenes.boundaries.iter().map(|b| b.frame);
         let doubtful = self.own_scenes.doubtful.iter().map(|&(_, to)| to);
-        let starts = boundaries.chain(doubtful).map(|frame| frame as usize);
-        let mut starts: Vec<usize> = starts.chain([0, self.seen.len()]).collect();
-        starts.sort_unstable();
-        starts.dedup();
-        starts
+        let all = sorted(&mut scenes().chain(own).chain(doubtful));
+        if all.len() - 1 > budget { sorted(&mut scenes()) } else { all }
     }
 
     /// Sharpness of a frame as a share of the sharpest clean frame around it in its scene.
@@ -341,7 +347,8 @@ impl Session {
         let before = (starts[next.saturating_sub(1)]..frame).rev().take_while(near);
         let after = (frame + 1..starts.get(next).copied().unwrap_or(frame)).take_while(near);
         let clean = before.chain(after).filter(|&i| !lies_in(spoilt, i as u64));
-        sharpness / clean.map(|i| self.seen[i].sharpness).fold(sharpness, f32::max).max(f32::MIN_POSITIVE)
+        let sharpest = clean.map(|i| self.seen[i].sharpness).fold(sharpness, f32::max);
+        if sharpest > 0.0 { sharpness / sharpest } else { 1.0 }
     }
 
     /// When a frame begins, or the video ends.
@@ -411,7 +418,7 @@ impl Session {
         timings_s: BTreeMap<String, f64>,
     ) -> Manifest {
         self.group_people(pack.embedder.same_person_cosine);
-        let starts = self.starts();
+        let starts = self.starts(options.budget);
         let items = self.items(&starts, options);
         let criteria = Criteria { budget: options.budget, similarity: options.similarity, faces: options.faces };
         let Choice { kept, rejected } = selection::select(&items, &self.lengths_s(&starts), &criteria);

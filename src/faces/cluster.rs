@@ -1,7 +1,7 @@
 //! Which faces of a video are one person.
 //!
 //! Faces that follow each other are joined to *tracks* first: a face and the most similar one in
-//! the candidate before, if they are as similar as one person's. Then tracks are grouped by
+//! the picture with faces before, if they are as similar as one person's. Then tracks are grouped by
 //! average linkage. That is cheaper than grouping single faces, and steadier: a track's mean
 //! is closer to the person than any of its faces.
 
@@ -62,7 +62,8 @@ pub fn people(faces: &[Appearance<'_>], min_cosine: f32) -> Vec<usize> {
     }
     // Where there are too many tracks, the short ones join the nearest of the others.
     for (i, track) in tracks.iter().enumerate().skip(n) {
-        let rated = tracks[..n].iter().enumerate().map(|(k, t)| (cosine(&t.embedding, &track.embedding), k));
+        let others = tracks[..n].iter().enumerate().filter(|(_, t)| !share_a_frame(faces, t, track));
+        let rated = others.map(|(k, t)| (cosine(&t.embedding, &track.embedding), k));
         let nearest = rated.filter(|r| r.0 >= min_cosine).max_by(|a, b| a.0.total_cmp(&b.0));
         person[i] = nearest.map_or(i, |(_, k)| person[k]);
     }

@@ -1,7 +1,7 @@
 //! How different two frames are: their pictures, and the faces in them.
 //!
-//! Both parts are metrics, and so is their weighted sum, which is what the guarantee of
-//! [`super::selection`] rests on.
+//! The difference of faces is a metric, and so is that of pictures but for the bits of the hash that
+//! are in doubt and count half.
 
 use super::hash::PictureHash;
 use crate::faces::embed::cosine;

@@ -197,7 +197,9 @@ pub fn check(detector: &Detector) -> Result<()> {
         if range.contains(&value) { Ok(()) } else { Err(Error::Usage(text())) }
     };
     let kernel = |size: Option<usize>| match size {
-        Some(size) if size % 2 == 0 => Err(Error::Usage(format!("detector: kernel_size is {size}, expected an odd number"))),
+        Some(size) if size % 2 == 0 => {
+            Err(Error::Usage(format!("detector: kernel_size is {size}, expected an odd number")))
+        }
         Some(size) => within("kernel_size", size, 3..=255),
         None => Ok(()),
     };

@@ -2,9 +2,9 @@
 //!
 //! **The problem.** From the candidates, choose at most `budget` frames such that
 //!
-//! 1. every scene has one, and with faces asked for every person too, as far as the budget goes;
+//! 1. every scene has one, as far as the budget goes;
 //! 2. two chosen frames are further apart than the *look-alike radius*, across the whole video,
-//!    unless 1 forces them together;
+//!    unless 1 forces them together; with faces asked for, every person is shown whom 2 allows;
 //! 3. the smallest distance between any two is as large as possible, counted in radii, where a
 //!    frame's *merit* scales its distance: how sharp it is for its surroundings, how good its
 //!    faces are, how rarely they were chosen, and how few frames its scene has for its length.
@@ -16,10 +16,12 @@
 //! without merits is within a factor of two of the best possible, both as max-min dispersion
 //! (Ravi, Rosenkrantz and Tayi, "Heuristic and special case algorithms for dispersion problems",
 //! 1994) and as k-center (Gonzalez, "Clustering to minimize the maximum intercluster distance",
-//! 1985). Then every chosen frame gives way to a sharper one around it where 2 allows. It stops
+//! 1985); both want a metric, which the distance is but for the half bits of doubtful hash bits, and
+//! distances beyond two radii count as two. Then every chosen frame gives way to a sharper one around it where 2 allows. It stops
 //! before the budget when all that is left looks like something chosen: fewer frames, not more
-//! duplicates. So the result holds this: the budget is spent, or every frame that may be chosen
-//! lies within the radius of a chosen one. It depends on the input alone.
+//! duplicates. So the result holds this: the budget is spent, or every good frame lies within the
+//! radius of a chosen one, or shows no face where faces would lose their share. (Frames that are not
+//! good stand for a scene that has no better.) It depends on the input alone.
 
 use super::difference::{Look, face_difference, picture_bits};
 use serde::{Deserialize, Serialize};
@@ -58,6 +60,12 @@ pub struct Item<'a> {
     pub faceless: Reason,
     /// Why it must not be chosen, if so.
     pub spoilt: Option<Reason>,
+}
+
+impl Item<'_> {
+    fn shows(&self, person: usize) -> bool {
+        self.faces.iter().any(|face| face.person == person)
+    }
 }
 
 /// A face that counts.
@@ -170,11 +178,13 @@ pub fn select(items: &[Item<'_>], scenes_s: &[f64], criteria: &Criteria) -> Choi
         }
         greedy.spread();
     }
-    let is_chosen = |i: &usize| greedy.chosen.contains(i);
+    let mut chosen = vec![false; items.len()];
+    greedy.chosen.iter().for_each(|&i| chosen[i] = true);
+    let is_chosen = |&i: &usize| chosen[i];
     let reason = |i: usize| match items[i].spoilt {
         Some(reason) => reason,
         None if !greedy.eligible(i) => items[i].faceless,
-        None if greedy.distance_to_chosen(i) <= greedy.radius() => Reason::LookAlike,
+        None if !greedy.is_new(i) => Reason::LookAlike,
         None if items[i].doubtful => Reason::Transition,
         None if items[i].focus < LEAST_FOCUS => Reason::Blurred,
         None if !greedy.full() => items[i].faceless,
@@ -199,8 +209,10 @@ struct Greedy<'a> {
     /// Share of the result that faces get, where they are preferred.
     face_share: f64,
     chosen: Vec<usize>,
-    /// Distance to the nearest chosen item, in bits.
+    /// Distance to the nearest chosen item, in bits, …
     nearest: Vec<f32>,
+    /// … and which one that is.
+    nearest_is: Vec<usize>,
     /// Chosen frames of each scene.
     of_scene: Vec<u32>,
     /// Chosen frames of each person.
@@ -240,6 +252,7 @@ impl<'a> Greedy<'a> {
             },
             chosen: Vec::new(),
             nearest: vec![f32::INFINITY; items.len()],
+            nearest_is: vec![usize::MAX; items.len()],
             of_scene: vec![0; scenes_s.len()],
             of_person: vec![0; people],
         }
@@ -293,8 +306,22 @@ impl<'a> Greedy<'a> {
     fn add(&mut self, i: usize) {
         self.chosen.push(i);
         self.count(i, true);
-        for k in 0..self.items.len() {
-            self.nearest[k] = smaller(self.nearest[k], self.distance(k, i));
+        (0..self.items.len()).for_each(|k| self.approach(k, i));
+    }
+
+    /// Notes that `chosen` is among the chosen ones.
+    fn approach(&mut self, i: usize, chosen: usize) {
+        let distance = self.distance(i, chosen);
+        if distance < self.nearest[i] {
+            (self.nearest[i], self.nearest_is[i]) = (distance, chosen);
+        }
+    }
+
+    /// Measures an item's distance to what is chosen anew.
+    fn measure(&mut self, i: usize) {
+        self.nearest[i] = f32::INFINITY;
+        for position in 0..self.chosen.len() {
+            self.approach(i, self.chosen[position]);
         }
     }
 
@@ -317,9 +344,10 @@ impl<'a> Greedy<'a> {
         item.focus.powi(FOCUS_POWER) * known * doubt * need * (1.0 + self.face_merit(i))
     }
 
-    /// The item whose distance in radii, up to a limit, times merit is the highest; the earliest of equals.
+    /// The item whose distance in radii, up to a limit, times merit is the highest; of equals the one
+    /// furthest away, and the earliest of those.
     fn best(&self, among: impl Iterator<Item = usize>, far_radii: f32) -> Option<usize> {
-        let scored = among.map(|i| (self.radii(i).min(far_radii) * self.merit(i), i));
+        let scored = among.map(|i| ((smaller(self.radii(i), far_radii) * self.merit(i), self.radii(i)), i));
         scored.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, i)| i)
     }
 
@@ -331,6 +359,9 @@ impl<'a> Greedy<'a> {
             members[self.items[i].scene].push(i);
         }
         members.retain(|m| !m.is_empty());
+        for scene in members.iter_mut().filter(|scene| scene.iter().any(|&i| self.is_good(i))) {
+            scene.retain(|&i| self.is_good(i));
+        }
         if members.len() > self.criteria.budget {
             return self.cover_most_different(members);
         }
@@ -353,7 +384,7 @@ impl<'a> Greedy<'a> {
                 // As far away as can be, it stands for no one while its place is free.
                 self.chosen.remove(position);
                 self.count(old, false);
-                scene.iter().for_each(|&i| self.nearest[i] = self.distance_to_chosen(i));
+                scene.iter().for_each(|&i| self.measure(i));
                 let new = self.representative(scene).unwrap_or(old);
                 self.chosen.insert(position, new);
                 self.count(new, true);
@@ -362,14 +393,7 @@ impl<'a> Greedy<'a> {
                 break;
             }
         }
-        self.measure();
-    }
-
-    /// Measures all distances to what is chosen anew.
-    fn measure(&mut self) {
-        for i in 0..self.items.len() {
-            self.nearest[i] = self.distance_to_chosen(i);
-        }
+        (0..self.items.len()).for_each(|i| self.measure(i));
     }
 
     /// A scene's best frame among those that differ clearly from what is chosen,
@@ -430,10 +454,12 @@ impl<'a> Greedy<'a> {
             let new = self.sharper(old).unwrap_or(old);
             self.chosen.insert(position, new);
             self.count(new, true);
-            changed |= new != old;
-        }
-        if changed {
-            self.measure();
+            if new != old {
+                changed = true;
+                for i in 0..self.items.len() {
+                    if self.nearest_is[i] == old { self.measure(i) } else { self.approach(i, new) }
+                }
+            }
         }
         changed
     }
@@ -454,6 +480,7 @@ impl<'a> Greedy<'a> {
                 && other.doubtful <= item.doubtful
                 && other.focus >= item.focus + if other.known { WORTH_FOCUS } else { WORTH_DECODING }
                 && self.face_merit(i) >= KEEPS_FACES * faces
+                && item.faces.iter().all(|face| self.of_person[face.person] > 0 || other.shows(face.person))
                 && !self.chosen.contains(&i)
                 && self.distance_to_chosen(i) > self.radius().min(apart)
         });
@@ -598,6 +625,26 @@ mod tests {
     }
 
     #[test]
+    fn a_small_budget_goes_to_the_most_different_not_to_the_first() {
+        // All further apart than counts, the last one most of all.
+        let items = [item(0, 0), item(1, 0xffff), item(2, 0xffff_0000), item(3, !0)];
+        assert_eq!(run(&items, 2, FacesMode::Ignore), [0, 3]);
+        let one_scene: Vec<Item<'_>> = items.into_iter().map(|i| Item { scene: 0, ..i }).collect();
+        assert_eq!(run(&one_scene, 2, FacesMode::Ignore), [0, 3]);
+    }
+
+    #[test]
+    fn nobody_is_lost_to_a_sharper_picture_of_somebody_else() {
+        let mut both = with_face(item(0, 0), 0, 0.0, 0.9);
+        both.focus = 0.9;
+        let mut alone = with_face(item(0, 1), 0, 0.0, 0.812);
+        alone.focus = 0.9101;
+        assert_eq!(run(&[both.clone(), alone.clone()], 9, FacesMode::Prefer), [1], "the sharper one");
+        both.faces.push(Shown { person: 1, quality: 0.2 });
+        assert_eq!(run(&[both, alone], 9, FacesMode::Prefer), [0]);
+    }
+
+    #[test]
     fn what_is_left_out_is_near_or_the_budget_is_spent() {
         // A fixed pseudo-random walk through hashes: look-alikes nearby, and repeats.
         let mut state = 1u64;
@@ -606,18 +653,33 @@ mod tests {
             .map(|i| {
                 state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
                 hash ^= 1 << (state >> 58) ^ 1 << (state >> 50 & 63);
-                Item { time_s: i as f64 / 5.0, focus: 0.6 + (state >> 40 & 0xff) as f32 / 640.0, ..item(i / 60, hash) }
+                let focus = 0.5 + (state >> 40 & 0xff) as f32 / 512.0;
+                let item = Item { time_s: i as f64 / 5.0, focus, doubtful: i % 17 == 3, ..item(i / 60, hash) };
+                if i % 5 == 0 { with_face(item, i / 50, (i % 40) as f32, 0.7) } else { item }
             })
             .collect();
-        for budget in [3, 5, 40, 500] {
-            let Choice { kept, rejected } = choose(&items, budget, FacesMode::Ignore);
-            assert!(kept.len() <= budget);
+        let modes = [FacesMode::Ignore, FacesMode::Prefer, FacesMode::Require];
+        for (budget, mode) in [3, 5, 40, 500].into_iter().flat_map(|budget| modes.map(|mode| (budget, mode))) {
+            let Choice { kept, rejected } = choose(&items, budget, mode);
+            assert!(!kept.is_empty() && kept.len() <= budget);
             let spent = kept.len() == budget;
             for (i, reason) in rejected {
-                let near = kept.iter().map(|&k| picture_bits(&items[i].look, &items[k].look)).fold(f32::MAX, f32::min);
-                assert!(spent || (near <= 8.0 && reason == Reason::LookAlike), "{i} {near} {reason:?}");
+                let face_bits = [0.0, PREFERRED_FACE_BITS, REQUIRED_FACE_BITS][mode as usize];
+                let bits = |k: usize| {
+                    let (a, b) = (&items[i].look, &items[k].look);
+                    picture_bits(a, b) + face_bits * face_difference(a, b)
+                };
+                let near = kept.iter().map(|&k| bits(k)).fold(f32::MAX, f32::min);
+                let told = match reason {
+                    Reason::LookAlike => near <= 8.0,
+                    Reason::NoFace => mode != FacesMode::Ignore && items[i].faces.is_empty(),
+                    Reason::Transition => items[i].doubtful,
+                    Reason::Blurred => items[i].focus < LEAST_FOCUS,
+                    _ => spent,
+                };
+                assert!(told, "budget {budget}, {mode:?}: {i} {near} {reason:?}");
             }
-            assert_eq!(choose(&items, budget, FacesMode::Ignore).kept, kept);
+            assert_eq!(choose(&items, budget, mode).kept, kept);
         }
     }
 

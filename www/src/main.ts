@@ -152,8 +152,8 @@ function receive(data: FromJob): void {
       break;
     case 'selected':
       document.body.dataset['wasmMemoryBytes'] = String(data.wasm_memory_bytes);
-      enter('done');
-      showResult(data.manifest);
+      // A change of the options must not take the user out of the form.
+      showResult(data.manifest, state !== 'done');
       break;
     case 'exported':
       enter('done');
@@ -226,15 +226,17 @@ async function addToStrip(index: number): Promise<void> {
   strip.prepend(free);
 }
 
-function showResult(manifest: Manifest): void {
+function showResult(manifest: Manifest, first: boolean): void {
+  enter('done');
   shownGallery?.dispose();
   const shown = gallery(manifest, thumbnails);
   shownGallery = shown;
-  results.replaceChildren(summary(manifest), timeline(manifest, shown.showScene), leftOut(manifest), shown.element);
+  const open = !first && results.querySelector('details')?.open === true;
+  results.replaceChildren(summary(manifest), timeline(manifest, shown.showScene), leftOut(manifest, open), shown.element);
   exportText.textContent = `${count(manifest.frames.length, 'frame')}, their faces and manifest.json`;
   download.disabled = manifest.frames.length === 0;
   status.textContent = `Done: ${count(manifest.frames.length, 'frame')} kept.`;
-  document.getElementById('done-title')?.focus({ preventScroll: true });
+  if (first) document.getElementById('done-title')?.focus({ preventScroll: true });
 }
 
 function save(zip: Blob, manifest: Manifest): void {

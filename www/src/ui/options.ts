@@ -127,7 +127,7 @@ export function optionsForm(onChange: (options: Options) => void): OptionsForm {
       name: detector.value as DetectorName,
       ...(detector.value !== 'default' && threshold.value !== '' && { threshold: threshold.valueAsNumber }),
     },
-    sensitivity: sensitivity.value as Sensitivity,
+    sensitivity: detector.value === 'default' ? (sensitivity.value as Sensitivity) : 'normal',
     min_face_px: minFace.valueAsNumber,
     face_gates: gates.filter((gate) => gate.checked).map((gate) => gate.value as Flag),
     embeddings: embeddings.checked,

@@ -49,13 +49,13 @@ const REASON_TEXT: Record<Reason, string> = {
 };
 
 /** How many candidates were left out, for each reason, most frequent first. */
-export function leftOut(manifest: Manifest): HTMLElement {
+export function leftOut(manifest: Manifest, open: boolean): HTMLElement {
   const counts = new Map<Reason, number>();
   for (const { reason } of manifest.rejected) counts.set(reason, (counts.get(reason) ?? 0) + 1);
   const rows = [...counts].sort((a, b) => b[1] - a[1]);
   return h(
     'details',
-    { class: 'left-out', hidden: rows.length === 0 },
+    { class: 'left-out', hidden: rows.length === 0, open },
     h('summary', {}, `${count(manifest.rejected.length, 'candidate')} left out`),
     h('ul', {}, ...rows.map(([reason, n]) => h('li', {}, h('strong', {}, n.toLocaleString('en')), ` ${REASON_TEXT[reason]}`))),
   );
