@@ -271,46 +271,48 @@ impl<'a> Frame<'a> {
     }
 
     /// Planes at no more than `max_width` columns: whole blocks of `k × k`
-    /// samples are averaged, with the smallest integer `k` that fits.
+    /// samples are averaged, with the smallest integer `k` that fits. Of chroma with planes of its own
+    /// only some rows are computed, where there are plenty: enough for coarse means.
     pub fn yuv_reduced(&self, max_width: usize) -> Result<YuvPlanes> {
         let k = self.layout.width.div_ceil(max_width).max(1);
         let sizes = self.plane_sizes();
         Ok(match self.layout.format.family() {
             Family::Planar { sub_x, bits, .. } => {
                 let chroma_k = k.div_ceil(1 << sub_x).max(1);
-                let reduce = |plane: usize, k: usize| {
+                let reduce = |plane: usize, k: usize, step: usize| {
                     let (bytes, rows) = sizes[plane];
                     if bits > 8 {
                         let width = bytes / 2;
-                        box_reduce(width, rows, k, |y, sums| {
+                        box_reduce(width, rows, k, step, |y, sums| {
                             for (b, sum) in self.row(plane, y, bytes).chunks_exact(2).zip(sums) {
                                 // Bits beyond those of the format are another's rubbish.
                                 *sum += (u16::from_le_bytes([b[0], b[1]]) >> (bits - 8)) & 0xff;
                             }
                         })
                     } else {
-                        reduce_bytes(bytes, rows, k, |y| self.row(plane, y, bytes))
+                        reduce_bytes(bytes, rows, k, step, |y| self.row(plane, y, bytes))
                     }
                 };
-                YuvPlanes { y: reduce(0, k), u: reduce(1, chroma_k), v: reduce(2, chroma_k) }
+                let chroma = |plane: usize| reduce(plane, chroma_k, chroma_step(sizes[plane].1 / chroma_k));
+                YuvPlanes { y: reduce(0, k, 1), u: chroma(1), v: chroma(2) }
             }
             Family::SemiPlanar => {
                 let (y_bytes, y_rows) = sizes[0];
                 let (uv_bytes, uv_rows) = sizes[1];
                 let chroma_k = k.div_ceil(2).max(1);
                 let chroma = |which: usize| {
-                    box_reduce(uv_bytes / 2, uv_rows, chroma_k, |y, sums| {
+                    box_reduce(uv_bytes / 2, uv_rows, chroma_k, chroma_step(uv_rows / chroma_k), |y, sums| {
                         let row = self.row(1, y, uv_bytes);
                         row.chunks_exact(2).zip(sums).for_each(|(pair, sum)| *sum += u16::from(pair[which]));
                     })
                 };
-                let y = reduce_bytes(y_bytes, y_rows, k, |y| self.row(0, y, y_bytes));
+                let y = reduce_bytes(y_bytes, y_rows, k, 1, |y| self.row(0, y, y_bytes));
                 YuvPlanes { y, u: chroma(0), v: chroma(1) }
             }
             Family::Packed { red, blue } => {
                 let (bytes, rows) = sizes[0];
                 let channel = |offset: usize| {
-                    box_reduce(bytes / 4, rows, k, |y, sums| {
+                    box_reduce(bytes / 4, rows, k, 1, |y, sums| {
                         let row = self.row(0, y, bytes);
                         row.chunks_exact(4).zip(sums).for_each(|(pixel, sum)| *sum += u16::from(pixel[offset]));
                     })
@@ -413,24 +415,30 @@ impl<'a> Frame<'a> {
     }
 }
 
+/// Every how many of some reduced rows of chroma are computed.
+fn chroma_step(rows: usize) -> usize {
+    const ENOUGH_ROWS: usize = 80;
+    (rows / ENOUGH_ROWS).clamp(1, 4)
+}
+
 /// [`box_reduce`] of bytes in rows.
-fn reduce_bytes<'a>(width: usize, height: usize, k: usize, row: impl Fn(usize) -> &'a [u8]) -> Plane {
+fn reduce_bytes<'a>(width: usize, height: usize, k: usize, step: usize, row: impl Fn(usize) -> &'a [u8]) -> Plane {
     if k == 1 {
-        let mut data = Vec::with_capacity(width * height);
-        (0..height).for_each(|y| data.extend_from_slice(row(y)));
-        return Plane { width, height, data };
+        let mut data = Vec::with_capacity(width * height.div_ceil(step));
+        (0..height).step_by(step).for_each(|y| data.extend_from_slice(row(y)));
+        return Plane { width, height: height.div_ceil(step), data };
     }
     // One row at a time: with several, compilers for wasm give up vectors.
-    box_reduce(width, height, k, |y, sums| row(y).iter().zip(sums).for_each(|(&v, sum)| *sum += u16::from(v)))
+    box_reduce(width, height, k, step, |y, sums| row(y).iter().zip(sums).for_each(|(&v, sum)| *sum += u16::from(v)))
 }
 
 /// Side of the largest block whose columns' sums fit 16 bits.
 const MOST_BLOCK: usize = 256;
 
 /// Averages blocks of `k × k` samples; columns and rows that do not fill a
-/// block are left out. `add_row(y, sums)` adds a row's samples, 0–255 each, to the sums
+/// block are left out, and of the rows of blocks only every `step`th is computed. `add_row(y, sums)` adds a row's samples, 0–255 each, to the sums
 /// of their columns: columns first, because whole rows are added many samples at a time.
-fn box_reduce(width: usize, height: usize, k: usize, add_row: impl Fn(usize, &mut [u16])) -> Plane {
+fn box_reduce(width: usize, height: usize, k: usize, step: usize, add_row: impl Fn(usize, &mut [u16])) -> Plane {
     let k = k.min(width).min(height).clamp(1, MOST_BLOCK);
     let (w, h) = (width / k, height / k);
     let mut data = Vec::with_capacity(w * h);
@@ -439,7 +447,7 @@ fn box_reduce(width: usize, height: usize, k: usize, add_row: impl Fn(usize, &mu
     // A division per sample is slow; this reciprocal is exact for sums below 2^24.
     let reciprocal = (1u64 << 32).div_ceil(u64::from(area));
     let mean = |sum: u32| ((u64::from(sum + area / 2) * reciprocal) >> 32) as u8;
-    for y in 0..h {
+    for y in (0..h).step_by(step) {
         sums.fill(0);
         (y * k..(y + 1) * k).for_each(|y| add_row(y, &mut sums));
         // Written out for the usual sizes, for the compiler to know them.
@@ -452,7 +460,7 @@ fn box_reduce(width: usize, height: usize, k: usize, add_row: impl Fn(usize, &mu
             _ => data.extend(sums.chunks_exact(k).map(|c| mean(c.iter().map(|&v| wide(v)).sum()))),
         }
     }
-    Plane { width: w, height: h, data }
+    Plane { width: w, height: h.div_ceil(step), data }
 }
 
 /// BT.601 luma and colour differences, only for features: any fixed matrix will do.
@@ -572,19 +580,22 @@ mod tests {
     #[test]
     fn reduction_averages_whole_blocks() {
         let plane: Vec<u8> = vec![0, 2, 10, 20, 99, 4, 6, 30, 40, 99];
-        let reduced = reduce_bytes(5, 2, 2, |y| &plane[y * 5..y * 5 + 5]);
+        let reduced = reduce_bytes(5, 2, 2, 1, |y| &plane[y * 5..y * 5 + 5]);
         assert_eq!((reduced.width, reduced.height, reduced.data), (2, 1, vec![3, 25]));
         // Every size agrees with the definition, on values up to the largest.
         let (width, height) = (23, 15);
         let plane: Vec<u8> = (0..width * height).map(|i| if i % 7 == 0 { 255 } else { (i * 89 % 256) as u8 }).collect();
         for k in 1..=9 {
-            let reduced = reduce_bytes(width, height, k, |y| &plane[y * width..(y + 1) * width]);
+            let reduced = reduce_bytes(width, height, k, 1, |y| &plane[y * width..(y + 1) * width]);
             for (i, &mean) in reduced.data.iter().enumerate() {
                 let (x, y) = (i % reduced.width * k, i / reduced.width * k);
                 let block = (0..k * k).map(|j| u32::from(plane[(y + j / k) * width + x + j % k]));
                 let area = (k * k) as u32;
                 assert_eq!(u32::from(mean), (block.sum::<u32>() + area / 2) / area, "{k} {x} {y}");
             }
+            let some = reduce_bytes(width, height, k, 2, |y| &plane[y * width..(y + 1) * width]);
+            let every_other: Vec<u8> = reduced.data.chunks_exact(reduced.width).step_by(2).flatten().copied().collect();
+            assert_eq!((some.height * some.width, some.data), (every_other.len(), every_other));
         }
     }
 

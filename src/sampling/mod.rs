@@ -20,7 +20,7 @@ pub mod similarity;
 
 use crate::frame::FrameLayout;
 use features::Features;
-use scenes::{SceneDetector, SceneMap, Sensitivity};
+use scenes::{SceneDetector, SceneMap};
 use serde::{Deserialize, Serialize};
 use similarity::{RunOptions, Runs, Step};
 
@@ -60,8 +60,7 @@ pub struct Candidate {
 /// The streaming pass. Holds one frame at full resolution: the best of the run
 /// that is still growing.
 pub struct Sampler {
-    /// One for each level of sensitivity.
-    detectors: [SceneDetector; 3],
+    detector: SceneDetector,
     runs: Runs,
     held: Option<Candidate>,
     next_index: u64,
@@ -70,7 +69,7 @@ pub struct Sampler {
 impl Sampler {
     /// Nothing seen yet.
     pub fn new(runs: RunOptions) -> Self {
-        Self { detectors: Sensitivity::ALL.map(SceneDetector::new), runs: Runs::new(runs), held: None, next_index: 0 }
+        Self { detector: SceneDetector::default(), runs: Runs::new(runs), held: None, next_index: 0 }
     }
 
     /// Takes the next frame in presentation order, and what was measured of it,
@@ -86,7 +85,7 @@ impl Sampler {
     ) -> Option<Candidate> {
         let index = self.next_index;
         self.next_index += 1;
-        self.detectors.iter_mut().for_each(|detector| detector.push(&features));
+        self.detector.push(&features);
         let step = self.runs.push(time_s, &features);
         if step == Step::Worse {
             return None;
@@ -109,8 +108,8 @@ impl Sampler {
     }
 
     /// Ends the video: the last candidate, and the scenes at each level of sensitivity, in the order
-    /// of [`Sensitivity::ALL`].
+    /// of [`scenes::Sensitivity::ALL`].
     pub fn finish(self) -> (Option<Candidate>, [SceneMap; 3]) {
-        (self.held, self.detectors.map(SceneDetector::finish))
+        (self.held, self.detector.finish())
     }
 }

@@ -20,7 +20,8 @@
 use super::features::{Features, Thumb};
 use super::mixture::{self, Direction, Mixture};
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
 
 /// How a scene begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -160,13 +161,34 @@ impl Sensitivity {
     }
 }
 
-/// The streaming detector.
-#[derive(Default)]
+/// The streaming detector, at all levels of sensitivity.
 pub struct SceneDetector {
-    sensitivity: Sensitivity,
-    window: VecDeque<Seen>,
+    window: Window,
+    levels: [Level; 3],
+}
+
+/// The latest frames.
+#[derive(Default)]
+struct Window {
+    frames: VecDeque<Seen>,
     /// Index of the next frame to come.
     next: u64,
+    /// What the levels all ask of the frame under decision.
+    asked: RefCell<Asked>,
+}
+
+/// Answers that do not depend on the level, by positions in the window.
+#[derive(Default)]
+struct Asked {
+    push: Option<bool>,
+    blends: BTreeMap<(usize, usize), Mixture>,
+    wipes: BTreeMap<(usize, usize), Option<Mixture>>,
+}
+
+/// What one level has found.
+#[derive(Default)]
+struct Level {
+    sensitivity: Sensitivity,
     /// A gradual transition that may still grow.
     gradual: Option<Gradual>,
     /// Up to here gradual transitions have been decided.
@@ -206,12 +228,101 @@ impl Gradual {
     }
 }
 
+impl Default for SceneDetector {
+    fn default() -> Self {
+        let level = |sensitivity| Level { sensitivity, ..Level::default() };
+        Self { window: Window::default(), levels: Sensitivity::ALL.map(level) }
+    }
+}
+
 impl SceneDetector {
-    /// Nothing seen yet.
-    pub fn new(sensitivity: Sensitivity) -> Self {
-        Self { sensitivity, ..Self::default() }
+    /// Takes the next frame in presentation order.
+    pub fn push(&mut self, features: &Features) {
+        let w = &mut self.window;
+        let step = w.frames.back().map_or(0.0, |last| last.thumb.difference(&features.thumb));
+        w.frames.push_back(Seen { thumb: features.thumb.clone(), step });
+        w.next += 1;
+        if w.frames.len() > HISTORY {
+            w.frames.pop_front();
+        }
+        // The frame whose look-ahead has just become complete.
+        if w.frames.len() > NEIGHBOURS {
+            self.decide(self.window.frames.len() - 1 - NEIGHBOURS);
+        }
     }
 
+    fn decide(&mut self, at: usize) {
+        self.window.asked.take();
+        self.levels.iter_mut().for_each(|level| level.decide(&self.window, at));
+    }
+
+    /// Ends the video and hands out the result at each level, in the order of [`Sensitivity::ALL`].
+    pub fn finish(mut self) -> [SceneMap; 3] {
+        let frames = self.window.frames.len();
+        (frames.saturating_sub(NEIGHBOURS)..frames).for_each(|at| self.decide(at));
+        self.levels.map(|mut level| {
+            level.end_gradual(&self.window);
+            level.map
+        })
+    }
+}
+
+impl Window {
+    fn blend(&self, frame: usize, first: usize, last: usize) -> Mixture {
+        let thumb = |i: usize| &self.frames[i].thumb;
+        let blend = || mixture::blend(thumb(frame), thumb(first), thumb(last));
+        *self.asked.borrow_mut().blends.entry((first, frame)).or_insert_with(blend)
+    }
+
+    fn wipe(&self, frame: usize, first: usize, last: usize) -> Option<Mixture> {
+        let thumb = |i: usize| &self.frames[i].thumb;
+        let wipe = || mixture::wipe(thumb(frame), thumb(first), thumb(last), WIPE_ASTRAY);
+        *self.asked.borrow_mut().wipes.entry((first, frame)).or_insert_with(wipe)
+    }
+
+    /// Whether one picture pushes another out from `start` to `at`; the two differ by `ends`.
+    fn is_push(&self, start: usize, at: usize, ends: f32) -> bool {
+        *self.asked.borrow_mut().push.get_or_insert_with(|| self.explains_push(start, at, ends))
+    }
+
+    fn explains_push(&self, start: usize, at: usize, ends: f32) -> bool {
+        let (a, b, length) = (&self.frames[start - 1].thumb, &self.frames[at].thumb, at - start);
+        // No frame moves further than three times the mean.
+        let stride = 3.0 / length as f32;
+        let residual = |direction| {
+            let (mut reached, mut sum) = (0.0, 0.0);
+            for i in start..at {
+                let mix = mixture::push(&self.frames[i].thumb, a, b, direction, reached, (reached + stride).min(1.0));
+                reached = mix.share;
+                sum += mix.residual;
+            }
+            if reached > 1.0 - stride { sum / length as f32 } else { f32::INFINITY }
+        };
+        let mut residuals = Direction::ALL.map(residual);
+        residuals.sort_by(f32::total_cmp);
+        residuals[0] <= PUSH_RESIDUAL * ends && residuals[0] <= PUSH_DIRECTED * residuals[1]
+    }
+}
+
+/// The first and the last mixed frame between two positions, if `explain`
+/// explains all of them and the share of the new picture grows steadily.
+fn progress(first: usize, last: usize, explain: impl Fn(usize) -> Option<Mixture>) -> Option<(usize, usize)> {
+    let mut reached = 0.0;
+    let mut mixed: Option<(usize, usize)> = None;
+    for i in first + 1..last {
+        let share = explain(i)?.share;
+        if !(-0.08..=GRADUAL_STEP).contains(&(share - reached)) {
+            return None;
+        }
+        reached = share;
+        if (PURE_SHARE..=1.0 - PURE_SHARE).contains(&share) {
+            mixed = Some((mixed.map_or(i, |m| m.0), i));
+        }
+    }
+    if 1.0 - reached > GRADUAL_STEP { None } else { mixed }
+}
+
+impl Level {
     /// A least difference at this sensitivity.
     fn least(&self, difference: f32) -> f32 {
         difference / self.sensitivity.factor()
@@ -222,58 +333,35 @@ impl SceneDetector {
         residual * self.sensitivity.factor()
     }
 
-    /// Takes the next frame in presentation order.
-    pub fn push(&mut self, features: &Features) {
-        let step = self.window.back().map_or(0.0, |last| last.thumb.difference(&features.thumb));
-        self.window.push_back(Seen { thumb: features.thumb.clone(), step });
-        self.next += 1;
-        if self.window.len() > HISTORY {
-            self.window.pop_front();
-        }
-        // The frame whose look-ahead has just become complete.
-        if self.window.len() > NEIGHBOURS {
-            self.decide(self.window.len() - 1 - NEIGHBOURS);
-        }
-    }
-
-    /// Ends the video and hands out the result.
-    pub fn finish(mut self) -> SceneMap {
-        for at in self.window.len().saturating_sub(NEIGHBOURS)..self.window.len() {
-            self.decide(at);
-        }
-        self.end_gradual();
-        self.map
-    }
-
     /// Decides whether a scene begins at position `at` of the window.
-    fn decide(&mut self, at: usize) {
+    fn decide(&mut self, w: &Window, at: usize) {
         if at == 0 {
             return;
         }
-        let frame = self.next - (self.window.len() - at) as u64;
+        let frame = w.next - (w.frames.len() - at) as u64;
         if self.gradual.as_ref().is_some_and(|g| frame > g.to + g.gap()) {
-            self.end_gradual();
+            self.end_gradual(w);
         }
-        if self.window[at].step >= self.least(CUT_DIFFERENCE) && !self.in_flash(frame) {
-            if let Some(range) = self.flash_around(at) {
+        if w.frames[at].step >= self.least(CUT_DIFFERENCE) && !self.in_flash(frame) {
+            if let Some(range) = self.flash_around(w, at) {
                 self.map.flashes.push(range);
-            } else if self.is_cut(at) {
+            } else if self.is_cut(w, at) {
                 // What ends right before a cut leads to no scene: it was movement.
                 self.gradual.take_if(|g| g.to + SHORTEST_SCENE > frame);
-                self.end_gradual();
+                self.end_gradual(w);
                 self.map.boundaries.push(Boundary { kind: TransitionKind::Cut, frame, from: frame });
                 return;
             }
         }
-        if let Some(length) = self.push_before(at) {
+        if let Some(length) = self.push_before(w, at) {
             let from = frame - length as u64;
             self.gradual.take_if(|g| g.to > from);
-            self.end_gradual();
+            self.end_gradual(w);
             // The last step has brought the new picture into place.
             self.map.boundaries.push(Boundary { kind: TransitionKind::Wipe, frame: frame - 1, from });
             return;
         }
-        self.grow_gradual(at, frame);
+        self.grow_gradual(w, at, frame);
     }
 
     /// Whether the last flash reaches up to the step into `frame`.
@@ -281,10 +369,10 @@ impl SceneDetector {
         self.map.flashes.last().is_some_and(|&(from, to)| (from..=to).contains(&frame))
     }
 
-    fn is_cut(&self, at: usize) -> bool {
-        let (before, here) = (&self.window[at - 1].thumb, &self.window[at].thumb);
+    fn is_cut(&self, w: &Window, at: usize) -> bool {
+        let (before, here) = (&w.frames[at - 1].thumb, &w.frames[at].thumb);
         let correlation = before.correlation(here);
-        let prominence = self.prominence(at);
+        let prominence = self.prominence(w, at);
         let structure = correlation < CUT_CORRELATION && prominence >= self.least(CUT_RATIO)
             || correlation < SAME_CORRELATION && prominence >= self.least(JUMP_CUT_RATIO);
         structure && before.changed_share(here) >= self.least(CHANGED_SHARE)
@@ -293,27 +381,27 @@ impl SceneDetector {
     /// How many times the step at `at` exceeds the movement around it. The largest
     /// neighbour on each side is left out: it may be another cut or the edge of a
     /// flash.
-    fn prominence(&self, at: usize) -> f32 {
+    fn prominence(&self, w: &Window, at: usize) -> f32 {
         let side = |range: std::ops::Range<usize>| {
-            let mut steps: Vec<f32> = range.map(|i| self.window[i].step).collect();
+            let mut steps: Vec<f32> = range.map(|i| w.frames[i].step).collect();
             steps.sort_by(f32::total_cmp);
             steps.pop();
             steps.iter().sum::<f32>() / steps.len().max(1) as f32
         };
         let before = side(at.saturating_sub(NEIGHBOURS).max(1)..at);
-        let after = side(at + 1..(at + 1 + NEIGHBOURS).min(self.window.len()));
-        self.window[at].step / before.max(after).max(0.1)
+        let after = side(at + 1..(at + 1 + NEIGHBOURS).min(w.frames.len()));
+        w.frames[at].step / before.max(after).max(0.1)
     }
 
     /// The half-open range of a flash that begins or ends at `at`, if the
     /// picture before it comes back.
-    fn flash_around(&self, at: usize) -> Option<(u64, u64)> {
-        let step = self.window[at].step;
-        let first = self.next - self.window.len() as u64;
+    fn flash_around(&self, w: &Window, at: usize) -> Option<(u64, u64)> {
+        let step = w.frames[at].step;
+        let first = w.next - w.frames.len() as u64;
         let limit = CUT_PERSISTS * step;
-        let alike = |a: usize, b: usize| self.window[a].thumb.difference(&self.window[b].thumb) < limit;
+        let alike = |a: usize, b: usize| w.frames[a].thumb.difference(&w.frames[b].thumb) < limit;
         for length in 1..=FLASH_FRAMES {
-            if at + length < self.window.len() && alike(at - 1, at + length) {
+            if at + length < w.frames.len() && alike(at - 1, at + length) {
                 return Some((first + at as u64, first + (at + length) as u64));
             }
             if at > length && alike(at - 1 - length, at) {
@@ -324,60 +412,46 @@ impl SceneDetector {
     }
 
     /// Frames of the push that has come to rest at `at`, if there is one.
-    fn push_before(&self, at: usize) -> Option<usize> {
-        let steps = |range: std::ops::Range<usize>| range.map(|i| self.window[i].step);
+    fn push_before(&self, w: &Window, at: usize) -> Option<usize> {
+        let steps = |range: std::ops::Range<usize>| range.map(|i| w.frames[i].step);
         let mut last: Vec<f32> = steps(at.checked_sub(*PUSH_FRAMES.start())?.max(1)..at).collect();
         last.sort_by(f32::total_cmp);
         let speed = *last.get(last.len() / 2)?;
         let rest = PUSH_REST * speed;
-        if speed < PUSH_DIFFERENCE || self.window[at].step >= rest {
+        if speed < PUSH_DIFFERENCE || w.frames[at].step >= rest {
             return None;
         }
         let length = steps(1..at).rev().take_while(|&step| step >= rest).count();
         let start = at - length;
-        let since_last = self.next - (self.window.len() - start) as u64;
+        let since_last = w.next - (w.frames.len() - start) as u64;
         let begun = self.map.boundaries.last().is_none_or(|b| b.frame < since_last);
         if !PUSH_FRAMES.contains(&length) || start < 2 || !begun {
             return None;
         }
-        let (a, b) = (&self.window[start - 1].thumb, &self.window[at].thumb);
+        let (a, b) = (&w.frames[start - 1].thumb, &w.frames[at].thumb);
         let ends = a.difference(b);
         let plain = [a, b].into_iter().any(|t| t.contrast() < PLAIN_CONTRAST);
         if ends < self.least(GRADUAL_DIFFERENCE) || plain || a.correlation(b) >= SAME_CORRELATION {
             return None;
         }
-        // No frame moves further than three times the mean.
-        let stride = 3.0 / length as f32;
-        let residual = |direction| {
-            let (mut reached, mut sum) = (0.0, 0.0);
-            for i in start..at {
-                let mix = mixture::push(&self.window[i].thumb, a, b, direction, reached, (reached + stride).min(1.0));
-                reached = mix.share;
-                sum += mix.residual;
-            }
-            if reached > 1.0 - stride { sum / length as f32 } else { f32::INFINITY }
-        };
-        let mut residuals = Direction::ALL.map(residual);
-        residuals.sort_by(f32::total_cmp);
-        let fits = residuals[0] <= PUSH_RESIDUAL * ends && residuals[0] <= PUSH_DIRECTED * residuals[1];
-        fits.then_some(length)
+        w.is_push(start, at, ends).then_some(length)
     }
 
     /// Adds the stretch of mixed frames that ends before `at`, if there is one.
-    fn grow_gradual(&mut self, at: usize, frame: u64) {
+    fn grow_gradual(&mut self, w: &Window, at: usize, frame: u64) {
         let boundary = self.map.boundaries.last().map_or(0, |b| b.frame);
         let flash = self.map.flashes.last().map_or(0, |f| f.1);
         let earliest = boundary.max(flash).max(self.settled);
         let stretch = GRADUAL_SPANS
             .into_iter()
             .filter(|&span| span <= at && frame - span as u64 >= earliest)
-            .find_map(|span| self.mixed_between(at - span, at));
+            .find_map(|span| self.mixed_between(w, at - span, at));
         let Some(Stretch { first, last, is_wipe }) = stretch else { return };
         let absolute = |i: usize| frame - (at - i) as u64;
         let (from, to) = (absolute(first), absolute(last) + 1);
-        let thumb = |i: usize| self.window[i].thumb.clone();
+        let thumb = |i: usize| w.frames[i].thumb.clone();
         let (before, after) = (thumb(first - 1), thumb(last + 1));
-        let plain = (first - 1..=last + 1).any(|i| self.window[i].thumb.contrast() < PLAIN_CONTRAST);
+        let plain = (first - 1..=last + 1).any(|i| w.frames[i].thumb.contrast() < PLAIN_CONTRAST);
         match &mut self.gradual {
             Some(g) if from <= g.to + g.gap() => {
                 if from < g.from {
@@ -390,7 +464,7 @@ impl SceneDetector {
                 g.blends += if is_wipe { -1 } else { 1 };
             }
             _ => {
-                self.end_gradual();
+                self.end_gradual(w);
                 let blends = if is_wipe { -1 } else { 1 };
                 self.gradual = Some(Gradual { from, to, first: before, last: after, plain, blends });
             }
@@ -399,53 +473,29 @@ impl SceneDetector {
 
     /// If the frames between two positions lie on the way from one to the other,
     /// in order and without a jump: those that are mixed.
-    fn mixed_between(&self, first: usize, last: usize) -> Option<Stretch> {
-        let (a, b) = (&self.window[first].thumb, &self.window[last].thumb);
+    fn mixed_between(&self, w: &Window, first: usize, last: usize) -> Option<Stretch> {
+        let (a, b) = (&w.frames[first].thumb, &w.frames[last].thumb);
         let ends = a.difference(b);
         if ends < self.least(GRADUAL_DIFFERENCE) {
             return None;
         }
-        let blend =
-            |t: &Thumb| Some(mixture::blend(t, a, b)).filter(|m| m.residual <= self.most(BLEND_RESIDUAL) * ends);
-        let wipe =
-            |t: &Thumb| mixture::wipe(t, a, b, WIPE_ASTRAY).filter(|m| m.residual <= self.most(WIPE_RESIDUAL) * ends);
+        let (most_blend, most_wipe) = (self.most(BLEND_RESIDUAL) * ends, self.most(WIPE_RESIDUAL) * ends);
+        let blend = |i: usize| Some(w.blend(i, first, last)).filter(|m| m.residual <= most_blend);
+        let wipe = |i: usize| w.wipe(i, first, last).filter(|m| m.residual <= most_wipe);
         let stretch = |(first, last), is_wipe| Stretch { first, last, is_wipe };
-        self.progress(first, last, blend)
+        progress(first, last, blend)
             .map(|mixed| stretch(mixed, false))
-            .or_else(|| self.progress(first, last, wipe).map(|mixed| stretch(mixed, true)))
-    }
-
-    /// The first and the last mixed frame between two positions, if `explain`
-    /// explains all of them and the share of the new picture grows steadily.
-    fn progress(
-        &self,
-        first: usize,
-        last: usize,
-        explain: impl Fn(&Thumb) -> Option<Mixture>,
-    ) -> Option<(usize, usize)> {
-        let mut reached = 0.0;
-        let mut mixed: Option<(usize, usize)> = None;
-        for i in first + 1..last {
-            let share = explain(&self.window[i].thumb)?.share;
-            if !(-0.08..=GRADUAL_STEP).contains(&(share - reached)) {
-                return None;
-            }
-            reached = share;
-            if (PURE_SHARE..=1.0 - PURE_SHARE).contains(&share) {
-                mixed = Some((mixed.map_or(i, |m| m.0), i));
-            }
-        }
-        if 1.0 - reached > GRADUAL_STEP { None } else { mixed }
+            .or_else(|| progress(first, last, wipe).map(|mixed| stretch(mixed, true)))
     }
 
     /// Whether the frames of a range change faster than those before or those
     /// after it: a pan can look like a slow blend, but it has no calm ends. Frames
     /// that are held no longer do not count.
-    fn stands_out(&self, from: u64, to: u64) -> bool {
-        let first = self.next - self.window.len() as u64;
+    fn stands_out(&self, w: &Window, from: u64, to: u64) -> bool {
+        let first = w.next - w.frames.len() as u64;
         let median_step = |from: u64, to: u64| {
-            let held = from.max(first + 1)..to.min(self.next);
-            let mut steps: Vec<f32> = held.map(|frame| self.window[(frame - first) as usize].step).collect();
+            let held = from.max(first + 1)..to.min(w.next);
+            let mut steps: Vec<f32> = held.map(|frame| w.frames[(frame - first) as usize].step).collect();
             steps.sort_by(f32::total_cmp);
             steps.get(steps.len() / 2).copied().unwrap_or(0.0)
         };
@@ -455,14 +505,14 @@ impl SceneDetector {
         median_step(from, to + 1) > self.least(GRADUAL_RATIO) * before.min(after)
     }
 
-    fn end_gradual(&mut self) {
+    fn end_gradual(&mut self, w: &Window) {
         let Some(Gradual { from, to, first, last, plain, blends }) = self.gradual.take() else { return };
         self.settled = to;
         let is_wipe = blends < 0;
         let correlation = first.correlation(&last);
         if is_wipe && correlation >= CUT_CORRELATION {
             // Something has passed in front of the camera; unless it is there all the time.
-            if to - from <= PASSING_FRAMES && self.stands_out(from, to) {
+            if to - from <= PASSING_FRAMES && self.stands_out(w, from, to) {
                 self.map.flashes.push((from, to));
             }
             return;
@@ -470,7 +520,7 @@ impl SceneDetector {
         // What begins with the video is its fade-in, not a change of scene.
         let begun = self.map.boundaries.last().map_or(from > GRADUAL_GAP, |b| from > b.frame);
         let changed = correlation < SAME_CORRELATION && first.changed_share(&last) >= self.least(CHANGED_SHARE);
-        if begun && changed && self.stands_out(from, to) && GRADUAL_FRAMES.contains(&(to - from)) {
+        if begun && changed && self.stands_out(w, from, to) && GRADUAL_FRAMES.contains(&(to - from)) {
             let kind = match (plain, is_wipe) {
                 (true, _) => TransitionKind::Fade,
                 (false, false) => TransitionKind::Dissolve,
