@@ -19,7 +19,7 @@ use crate::sampling::features::Features;
 use crate::sampling::hash::PictureHash;
 use crate::sampling::pyscenedetect::{self, Meter};
 use crate::sampling::scenes::{Boundary, SceneMap, Sensitivity, TransitionKind};
-use crate::sampling::selection::{self, Choice, Criteria, FacesMode, Item, Reason, Shown};
+use crate::sampling::selection::{self, AROUND_S, Choice, Criteria, FacesMode, Item, Reason, Shown};
 use crate::sampling::similarity::RunOptions;
 use crate::sampling::{Candidate, Detector, Sampler};
 use std::collections::BTreeMap;
@@ -36,9 +36,7 @@ const BLANK_CONTRAST: f32 = 4.0;
 const TRANSITION_MARGIN: u64 = 2;
 /// Frames further out that are taken only if there is nothing else.
 const DOUBTFUL_MARGIN: u64 = 6;
-/// Sharpness is held against that of the frames at most this far away.
-const AROUND_S: f64 = 0.5;
-/// Below this share of it a frame is blurred.
+/// Below this share of the sharpness around it a frame is blurred.
 const BLURRED_FOCUS: f32 = 0.35;
 /// Frames that the second look chooses among, at most about.
 const MOST_PLANNED: usize = 30_000;
@@ -53,14 +51,10 @@ struct Seen {
     measure: f32,
 }
 
-/// What remains of a candidate when its pixels are gone.
+/// What remains of a candidate when its pixels are gone, besides what does of every frame.
 struct Record {
     index: u64,
-    time_s: f64,
-    sharpness: f32,
-    phash: PictureHash,
     colors: [u8; 36],
-    blank: bool,
     faces: Option<Vec<Face>>,
     /// Who each face is; empty until people are grouped.
     people: Vec<usize>,
@@ -75,10 +69,10 @@ pub struct Session {
     budget: usize,
     seen: Vec<Seen>,
     end_s: f64,
-    /// By our own detector, which always runs: it knows which frames are mixed or spoilt.
-    own_scenes: SceneMap,
-    /// The same at each level of sensitivity.
-    own_levels: [SceneMap; 3],
+    /// By our own detector, which always runs, at each level of sensitivity: it knows which frames are
+    /// mixed or spoilt.
+    own_scenes: [SceneMap; 3],
+    /// The level asked for.
     sensitivity: Sensitivity,
     /// By the detector asked for.
     boundaries: Vec<Boundary>,
@@ -106,8 +100,7 @@ impl Session {
             budget: options.budget,
             seen: Vec::new(),
             end_s: 0.0,
-            own_scenes: SceneMap::default(),
-            own_levels: Default::default(),
+            own_scenes: Default::default(),
             sensitivity: options.sensitivity,
             boundaries: Vec::new(),
             candidates: Vec::new(),
@@ -139,18 +132,17 @@ impl Session {
 
     /// Ends the scan; returns the last candidate.
     pub fn finish(&mut self) -> Option<Candidate> {
-        let (candidate, levels) = self.sampler.take()?.finish();
-        self.own_levels = levels;
-        self.take_level(self.sensitivity);
+        let (candidate, scenes) = self.sampler.take()?.finish();
+        self.own_scenes = scenes;
         self.boundaries = match &self.meter {
             Some(meter) => self.measured_cuts(meter.detector()),
-            None => self.own_scenes.boundaries.clone(),
+            None => self.own_scenes().boundaries.clone(),
         };
         candidate.inspect(|c| self.record(c))
     }
 
-    fn take_level(&mut self, sensitivity: Sensitivity) {
-        self.own_scenes = self.own_levels[sensitivity as usize].clone();
+    fn own_scenes(&self) -> &SceneMap {
+        &self.own_scenes[self.sensitivity as usize]
     }
 
     /// Finds the scenes again, with another detector, sensitivity or other thresholds. An error
@@ -162,8 +154,8 @@ impl Session {
             Some(meter) if meter.serves(detector) => Some(self.measured_cuts(detector)),
             _ => return Err(Error::Usage("another detector's scenes need a new scan".into())),
         };
-        self.take_level(sensitivity);
-        self.boundaries = measured.unwrap_or_else(|| self.own_scenes.boundaries.clone());
+        self.sensitivity = sensitivity;
+        self.boundaries = measured.unwrap_or_else(|| self.own_scenes().boundaries.clone());
         Ok(())
     }
 
@@ -188,33 +180,21 @@ impl Session {
             // Not every scene can be shown, and there is enough to choose from.
             return Vec::new();
         }
-        let (spoilt, doubtful) = (self.spoilt_ranges(TRANSITION_MARGIN), self.doubtful_ranges());
-        let focus: Vec<f32> = (0..self.seen.len()).map(|i| self.focus(i, &starts, &spoilt)).collect();
-        let item = |&i: &usize| {
-            let Seen { time_s, phash, blank, .. } = self.seen[i];
-            Item {
-                scene: starts.partition_point(|&start| start <= i) - 1,
-                time_s,
-                focus: focus[i],
-                doubtful: lies_in(&doubtful, i as u64),
-                known: self.position(i as u64).is_ok(),
-                look: Look { phash, colors: [0; 36], face: None },
-                faces: Vec::new(),
-                faceless: Reason::NoFace,
-                spoilt: spoilt_by(&spoilt, i as u64, blank, focus[i]),
-            }
-        };
-        // Of very long videos the sharpest of every few frames.
+        let glance = self.glance(&starts);
+        // Of very long videos the candidates and the sharpest of every few frames.
         let few = self.seen.len().div_ceil(MOST_PLANNED).max(1);
-        let sharpest = |group: Range<usize>| group.max_by(|&a, &b| focus[a].total_cmp(&focus[b]));
-        let sharpest = (0..self.seen.len()).step_by(few).filter_map(|i| sharpest(i..(i + few).min(self.seen.len())));
-        let mut frames: Vec<usize> = sharpest.chain(self.candidates.iter().map(|c| c.index as usize)).collect();
-        frames.sort_unstable();
-        frames.dedup();
-        let items: Vec<Item<'_>> = frames.iter().map(item).collect();
+        let (mut frames, mut items) = (Vec::new(), Vec::new());
+        for start in (0..self.seen.len()).step_by(few) {
+            let group: Vec<Item<'_>> = (start..(start + few).min(self.seen.len())).map(&glance).collect();
+            let sharpest = group.iter().map(|item| item.focus).fold(0.0, f32::max);
+            for (i, item) in group.into_iter().enumerate().filter(|(_, item)| item.known || item.focus == sharpest) {
+                frames.push((start + i) as u64);
+                items.push(item);
+            }
+        }
         let criteria = Criteria { budget: self.budget, similarity: self.similarity, faces: FacesMode::Ignore };
         let chosen = selection::select(&items, &self.lengths_s(&starts), &criteria).kept.into_iter();
-        chosen.filter(|&i| !items[i].known).map(|i| frames[i] as u64).collect()
+        chosen.filter(|&i| !items[i].known).map(|i| frames[i]).collect()
     }
 
     /// Makes a frame that was pushed before a candidate as well; the pixels are
@@ -239,16 +219,8 @@ impl Session {
 
     fn record(&mut self, c: &Candidate) {
         let Err(position) = self.position(c.index) else { return };
-        let record = Record {
-            index: c.index,
-            time_s: c.time_s,
-            sharpness: c.features.sharpness,
-            phash: c.features.phash,
-            colors: c.features.thumb.color_layout(),
-            blank: c.features.thumb.contrast() < BLANK_CONTRAST,
-            faces: None,
-            people: Vec::new(),
-        };
+        let record =
+            Record { index: c.index, colors: c.features.thumb.color_layout(), faces: None, people: Vec::new() };
         self.candidates.insert(position, record);
     }
 
@@ -308,15 +280,15 @@ impl Session {
     /// Half-open ranges of frames in a gradual transition, or up to `margin` frames from it, in what
     /// may be one, or in a flash, in order and apart.
     fn spoilt_ranges(&self, margin: u64) -> Vec<Range<u64>> {
-        let gradual = self.own_scenes.boundaries.iter().filter(|b| b.from < b.frame);
+        let gradual = self.own_scenes().boundaries.iter().filter(|b| b.from < b.frame);
         let gradual = gradual.map(|b| b.from.saturating_sub(margin)..b.frame + margin);
-        let others = self.own_scenes.flashes.iter().chain(&self.own_scenes.doubtful);
+        let others = self.own_scenes().flashes.iter().chain(&self.own_scenes().doubtful);
         joined(gradual.chain(others.map(|&(from, to)| from..to)).collect())
     }
 
     /// The same for frames that may show a trace of another scene.
     fn doubtful_ranges(&self) -> Vec<Range<u64>> {
-        let doubtful = self.own_scenes.doubtful.iter();
+        let doubtful = self.own_scenes().doubtful.iter();
         let doubtful = doubtful.map(|&(from, to)| from.saturating_sub(DOUBTFUL_MARGIN)..to + DOUBTFUL_MARGIN);
         joined(self.spoilt_ranges(DOUBTFUL_MARGIN).into_iter().chain(doubtful).collect())
     }
@@ -333,8 +305,8 @@ impl Session {
             starts
         };
         let scenes = || self.boundaries.iter().map(|b| b.frame);
-        let own = self.own_scenes.boundaries.iter().map(|b| b.frame);
-        let doubtful = self.own_scenes.doubtful.iter().map(|&(_, to)| to);
+        let own = self.own_scenes().boundaries.iter().map(|b| b.frame);
+        let doubtful = self.own_scenes().doubtful.iter().map(|&(_, to)| to);
         let all = sorted(&mut scenes().chain(own).chain(doubtful));
         if all.len() - 1 > budget { sorted(&mut scenes()) } else { all }
     }
@@ -361,11 +333,36 @@ impl Session {
         starts.windows(2).map(|pair| self.start_s(pair[1]) - self.start_s(pair[0])).collect()
     }
 
-    /// What the choice sees of the candidates.
-    fn items<'a>(&'a self, starts: &[usize], options: &'a Options) -> Vec<Item<'a>> {
+    /// What the choice sees of any frame: all but the faces and colours of candidates. `starts`: see
+    /// [`Session::starts`].
+    fn glance<'a>(&'a self, starts: &'a [usize]) -> impl Fn(usize) -> Item<'a> {
         let (spoilt, doubtful) = (self.spoilt_ranges(TRANSITION_MARGIN), self.doubtful_ranges());
+        move |frame| {
+            let Seen { time_s, phash, blank, .. } = self.seen[frame];
+            let focus = self.focus(frame, starts, &spoilt);
+            Item {
+                scene: starts.partition_point(|&start| start <= frame) - 1,
+                time_s,
+                focus,
+                doubtful: lies_in(&doubtful, frame as u64),
+                known: self.position(frame as u64).is_ok(),
+                look: Look { phash, colors: [0; 36], face: None },
+                faces: Vec::new(),
+                faceless: Reason::NoFace,
+                spoilt: match () {
+                    () if lies_in(&spoilt, frame as u64) => Some(Reason::Transition),
+                    () if blank => Some(Reason::Blank),
+                    () if focus < BLURRED_FOCUS => Some(Reason::Blurred),
+                    () => None,
+                },
+            }
+        }
+    }
+
+    /// What the choice sees of the candidates.
+    fn items<'a>(&'a self, starts: &'a [usize], options: &'a Options) -> Vec<Item<'a>> {
+        let glance = self.glance(starts);
         let item = |c: &'a Record| {
-            let focus = self.focus(c.index as usize, starts, &spoilt);
             let counting = || large_faces(c, options).filter(|(face, _)| gate(face, options).is_none());
             let look = |(face, person): (&'a Face, usize)| FaceLook {
                 person,
@@ -373,16 +370,12 @@ impl Session {
                 side_px: face.bbox[2].max(face.bbox[3]),
                 embedding: &face.embedding,
             };
+            let seen = glance(c.index as usize);
             Item {
-                scene: starts.partition_point(|&start| start <= c.index as usize) - 1,
-                time_s: c.time_s,
-                focus,
-                doubtful: lies_in(&doubtful, c.index),
-                known: true,
-                look: Look { phash: c.phash, colors: c.colors, face: counting().next().map(look) },
+                look: Look { colors: c.colors, face: counting().next().map(look), ..seen.look },
                 faces: counting().map(|(face, person)| Shown { person, quality: face.quality }).collect(),
                 faceless: faceless(c, options),
-                spoilt: spoilt_by(&spoilt, c.index, c.blank, focus),
+                ..seen
             }
         };
         self.candidates.iter().map(item).collect()
@@ -424,10 +417,12 @@ impl Session {
         let Choice { kept, rejected } = selection::select(&items, &self.lengths_s(&starts), &criteria);
         let scene = |frame: u64| self.boundaries.partition_point(|b| b.frame <= frame);
         let kept = kept.into_iter().map(|i| &self.candidates[i]);
-        let frames: Vec<KeptFrame> = kept.map(|c| kept_frame(c, scene(c.index), options)).collect();
-        let rejected = rejected.into_iter().map(|(i, reason)| {
-            let Record { index, time_s, .. } = self.candidates[i];
-            Rejected { index, time_s, reason }
+        let kept = kept.map(|c| kept_frame(c, &self.seen[c.index as usize], scene(c.index), options));
+        let frames: Vec<KeptFrame> = kept.collect();
+        let rejected = rejected.into_iter().map(|(i, reason)| Rejected {
+            index: self.candidates[i].index,
+            time_s: items[i].time_s,
+            reason,
         });
         Manifest {
             schema: SCHEMA.into(),
@@ -445,7 +440,7 @@ impl Session {
     }
 }
 
-fn kept_frame(c: &Record, scene: usize, options: &Options) -> KeptFrame {
+fn kept_frame(c: &Record, seen: &Seen, scene: usize, options: &Options) -> KeptFrame {
     let kept = |(number, (face, person)): (usize, (&Face, usize))| KeptFace {
         bbox: face.bbox,
         score: face.score,
@@ -458,11 +453,11 @@ fn kept_frame(c: &Record, scene: usize, options: &Options) -> KeptFrame {
         crop: format!("faces/{:06}_{number}.jpg", c.index),
     };
     KeptFrame {
-        file: format!("frames/{:06}_{:.3}s.jpg", c.index, c.time_s),
+        file: format!("frames/{:06}_{:.3}s.jpg", c.index, seen.time_s),
         index: c.index,
-        time_s: c.time_s,
+        time_s: seen.time_s,
         scene,
-        sharpness: c.sharpness,
+        sharpness: seen.sharpness,
         faces: large_faces(c, options).enumerate().map(kept).collect(),
     }
 }
@@ -478,16 +473,6 @@ fn joined(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
         joined
     });
     ranges
-}
-
-/// Why a frame must not be chosen, faces aside.
-fn spoilt_by(ranges: &[Range<u64>], frame: u64, blank: bool, focus: f32) -> Option<Reason> {
-    match () {
-        () if lies_in(ranges, frame) => Some(Reason::Transition),
-        () if blank => Some(Reason::Blank),
-        () if focus < BLURRED_FOCUS => Some(Reason::Blurred),
-        () => None,
-    }
 }
 
 /// Whether a frame lies in one of some ranges that are in order and apart.

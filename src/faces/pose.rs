@@ -29,29 +29,54 @@ const MOUTH_OUT: f32 = 0.15;
 /// from the mouth.
 const LEAST_EYES: f32 = 0.2;
 
+/// How far the head is turned: the nose's distance from the middle of the eyes, along the line through
+/// them, in eye distances; positive towards the right of the picture. 0 is frontal; at 0.5 the nose
+/// stands over an eye.
+pub fn turn(landmarks: &Landmarks) -> f32 {
+    let frame = EyeFrame::of(landmarks);
+    let [_, _, nose, mouth_left, mouth_right] = *landmarks;
+    let (_, mouth_down) = frame.place(middle(mouth_left, mouth_right));
+    frame.place(nose).0 / frame.length.max(LEAST_EYES * mouth_down.abs())
+}
+
+fn middle(a: [f32; 2], b: [f32; 2]) -> [f32; 2] {
+    [(a[0] + b[0]) / 2.0, (a[1] + b[1]) / 2.0]
+}
+
+/// Places along the line of the eyes and at right angles to it, from the middle between them.
+struct EyeFrame {
+    middle: [f32; 2],
+    axis: [f32; 2],
+    /// Of the eyes, in pixels.
+    length: f32,
+}
+
+impl EyeFrame {
+    fn of([left, right, ..]: &Landmarks) -> Self {
+        let across = [right[0] - left[0], right[1] - left[1]];
+        let length = across[0].hypot(across[1]).max(1e-3);
+        Self { middle: middle(*left, *right), axis: across.map(|v| v / length), length }
+    }
+
+    fn place(&self, p: [f32; 2]) -> (f32, f32) {
+        let (x, y, [ax, ay]) = (p[0] - self.middle[0], p[1] - self.middle[1], self.axis);
+        (x * ax + y * ay, y * ax - x * ay)
+    }
+}
+
 impl Pose {
     /// The pose that these landmarks suggest.
     pub fn of(landmarks: &Landmarks) -> Self {
-        let [left, right, nose, mouth_left, mouth_right] = *landmarks;
-        let middle = |a: [f32; 2], b: [f32; 2]| [(a[0] + b[0]) / 2.0, (a[1] + b[1]) / 2.0];
-        let (eyes, mouth) = (middle(left, right), middle(mouth_left, mouth_right));
-        let across = [right[0] - left[0], right[1] - left[1]];
-        let length = across[0].hypot(across[1]).max(1e-3);
-        let axis = [across[0] / length, across[1] / length];
-        // Along the line of the eyes, and at right angles to it.
-        let from_eyes = |p: [f32; 2]| {
-            let (x, y) = (p[0] - eyes[0], p[1] - eyes[1]);
-            (x * axis[0] + y * axis[1], y * axis[0] - x * axis[1])
-        };
-        let ((nose_across, nose_down), (_, mouth_down)) = (from_eyes(nose), from_eyes(mouth));
-        let apart = length.max(LEAST_EYES * mouth_down.abs());
+        let [_, _, nose, mouth_left, mouth_right] = *landmarks;
+        let frame = EyeFrame::of(landmarks);
+        let (nose_down, mouth_down) = (frame.place(nose).1, frame.place(middle(mouth_left, mouth_right)).1);
         let ratio = nose_down / mouth_down.abs().max(1e-3);
         // nose : mouth = (below + out · tan) : (below + out · tan), solved for the tangent.
         let pitch = (MOUTH_BELOW * ratio - NOSE_BELOW) / (NOSE_OUT - MOUTH_OUT * ratio).max(0.1);
         Self {
-            yaw_deg: (nose_across / apart / NOSE_OUT).atan().to_degrees(),
+            yaw_deg: (turn(landmarks) / NOSE_OUT).atan().to_degrees(),
             pitch_deg: pitch.atan().to_degrees(),
-            roll_deg: axis[1].atan2(axis[0]).to_degrees(),
+            roll_deg: frame.axis[1].atan2(frame.axis[0]).to_degrees(),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! A product, because one fatal flaw is not made good by the rest.
 
 use super::detect::Detection;
+use super::pose::turn;
 use crate::frame::Plane;
 use crate::sampling::features::laplacian_variance;
 use image::RgbImage;
@@ -49,7 +50,7 @@ pub fn assess(picture: &RgbImage, chip: &RgbImage, face: &Detection) -> (f32, Ve
     // The chip enlarges small faces, which smooths them: that is what size judges.
     let focus = flag(blur / (blur + 40.0), 0.3, Flag::Blurred);
 
-    let pose = flag((1.0 - (turn(face) - 0.08).max(0.0) / 0.5).clamp(0.05, 1.0), 0.45, Flag::Profile);
+    let pose = flag((1.0 - (turn(&face.landmarks).abs() - 0.08).max(0.0) / 0.5).clamp(0.05, 1.0), 0.45, Flag::Profile);
 
     let mean = luma.data.iter().map(|&v| f32::from(v)).sum::<f32>() / luma.data.len() as f32;
     let dark = flag((mean / 70.0).clamp(0.1, 1.0), 0.6, Flag::Dark);
@@ -64,17 +65,6 @@ fn eye_distance(face: &Detection) -> f32 {
     let (eyes, chin) = ((right[0] - left[0]).hypot(right[1] - left[1]), face.bbox[3] * 0.35);
     // In profile the eyes coincide although the face is large.
     eyes.max(chin * 0.6)
-}
-
-/// How far the head is turned: the nose's distance from the middle of the eyes,
-/// along the line through them, in eye distances. 0 is frontal; at 0.5 the nose
-/// stands over an eye.
-fn turn(face: &Detection) -> f32 {
-    let [left, right, nose, ..] = face.landmarks;
-    let axis = [right[0] - left[0], right[1] - left[1]];
-    let length2 = (axis[0] * axis[0] + axis[1] * axis[1]).max(1e-6);
-    let middle = [(left[0] + right[0]) / 2.0, (left[1] + right[1]) / 2.0];
-    (((nose[0] - middle[0]) * axis[0] + (nose[1] - middle[1]) * axis[1]) / length2).abs()
 }
 
 /// Luma of the chip's middle, where the face is and the background is not.

@@ -134,3 +134,34 @@ impl Covered {
         first_share * first + whole * between + last_share * last
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_averaged_by_the_share_of_each_sample_that_they_cover() {
+        // Sizes that divide by 32, that do not, and that are smaller.
+        for (width, height) in [(64, 96), (45, 71), (640, 33), (20, 5), (1, 1)] {
+            let data: Vec<u8> = (0..width * height).map(|i| (i * 89 % 251) as u8).collect();
+            let plane = Plane { width, height, data };
+            // The definition: how much of [from, to) lies within each sample.
+            let shares = |cell: usize, length: usize| -> Vec<f64> {
+                let size = length as f64 / HASH_INPUT as f64;
+                let (from, to) = (cell as f64 * size, (cell + 1) as f64 * size);
+                (0..length).map(|i| (to.min((i + 1) as f64) - from.max(i as f64)).max(0.0) / size).collect()
+            };
+            let means = area_average(&plane);
+            for (y, row) in means.iter().enumerate() {
+                let rows = shares(y, height);
+                for (x, &mean) in row.iter().enumerate() {
+                    let columns = shares(x, width);
+                    let sum: f64 = (0..width * height)
+                        .map(|i| rows[i / width] * columns[i % width] * f64::from(plane.data[i]))
+                        .sum();
+                    assert!((f64::from(mean) - sum).abs() < 0.51, "{width} × {height}: {mean} for {sum}");
+                }
+            }
+        }
+    }
+}

@@ -46,7 +46,7 @@ pub struct Item<'a> {
     pub scene: usize,
     /// Presentation time in seconds.
     pub time_s: f64,
-    /// Its sharpness as a share of the sharpest frame around it in its scene, 0–1.
+    /// Its sharpness as a share of the sharpest frame around it ([`AROUND_S`]) in its scene, 0–1.
     pub focus: f32,
     /// May show a trace of another scene: chosen only if its scene has nothing else.
     pub doubtful: bool,
@@ -126,7 +126,7 @@ pub fn similarity_to_bits(similarity: f32) -> f32 {
 }
 
 /// Bits that a wholly different face adds to the distance of two frames, …
-const PREFERRED_FACE_BITS: f32 = 3.0;
+const PREFERRED_FACE_BITS: f32 = 2.0;
 /// … and where only frames with faces are chosen.
 const REQUIRED_FACE_BITS: f32 = 6.0;
 /// Where faces are preferred they get the share `s` that they have of the video, and this times
@@ -148,8 +148,8 @@ const UNKNOWN_MERIT: f32 = 0.9;
 const WORTH_DECODING: f32 = 0.05;
 /// What is left of the merit of a frame that may show a trace of another scene.
 const DOUBTFUL_MERIT: f32 = 0.4;
-/// A frame gives way to a sharper one at most this far away …
-const AROUND_S: f64 = 0.5;
+/// Sharpness is held against that of frames at most this far away, and a frame gives way to one of them …
+pub(crate) const AROUND_S: f64 = 0.5;
 /// … whose focus is better by at least this.
 const WORTH_FOCUS: f32 = 0.01;
 /// Of the faces' merit it must keep this share.

@@ -63,7 +63,8 @@ export function optionsForm(onChange: (options: Options) => void): OptionsForm {
   const minFace = number('min-face', DEFAULT_OPTIONS.min_face_px, 0, 10000);
   const gates = FLAGS.map((flag) => {
     const checked = DEFAULT_OPTIONS.face_gates.includes(flag);
-    return h('input', { type: 'checkbox', id: `option-gate-${flag}`, name: 'gate', value: flag, checked });
+    const input = h('input', { type: 'checkbox', id: `option-gate-${flag}`, name: 'gate', value: flag, checked });
+    return { flag, input };
   });
   const scanOnly = [batch, workers, detector];
 
@@ -102,7 +103,7 @@ export function optionsForm(onChange: (options: Options) => void): OptionsForm {
           'fieldset',
           { class: 'field checks' },
           h('legend', {}, 'Faces that do not count'),
-          ...gates.map((gate, i) => h('label', { for: gate.id }, gate, ` ${FLAG_TEXT[FLAGS[i] ?? 'small']}`)),
+          ...gates.map(({ flag, input }) => h('label', { for: input.id }, input, ` ${FLAG_TEXT[flag]}`)),
         ),
         field(batch, 'Frames per batch', 'Decoded together before they are looked at.'),
         field(workers, 'Analysis workers', `At most ${MAX_WORKERS}, and never more than the machine has to spare.`),
@@ -129,7 +130,7 @@ export function optionsForm(onChange: (options: Options) => void): OptionsForm {
     },
     sensitivity: detector.value === 'default' ? (sensitivity.value as Sensitivity) : 'normal',
     min_face_px: minFace.valueAsNumber,
-    face_gates: gates.filter((gate) => gate.checked).map((gate) => gate.value as Flag),
+    face_gates: gates.filter(({ input }) => input.checked).map(({ flag }) => flag),
     embeddings: embeddings.checked,
   });
   const showDetectorFields = () => {
