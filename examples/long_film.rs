@@ -89,7 +89,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
             data.resize(FrameLayout::i420_len(WIDTH, HEIGHT), 128);
             shot.paint(&mut data[..WIDTH * HEIGHT]);
-            let candidate = session.push(i as f64 / FRAMES_PER_S, 1.0 / FRAMES_PER_S, &layout, &mut data)?;
+            let measured = session.measure(&layout, &data)?;
+            let candidate = session.push(i as f64 / FRAMES_PER_S, 1.0 / FRAMES_PER_S, measured, &layout, &mut data)?;
             ready.extend(candidate.map(|c| c.index));
         }
         ready.extend(session.finish().map(|c| c.index));

@@ -61,7 +61,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         offsets.push(input.stream_position()?);
         let mut data = vec![0; FrameLayout::i420_len(width, height)];
         input.read_exact(&mut data)?;
-        if let Some(candidate) = session.push(session.frames() as f64 * frame_s, frame_s, &layout, &mut data)? {
+        let measured = session.measure(&layout, &data)?;
+        let time_s = session.frames() as f64 * frame_s;
+        if let Some(candidate) = session.push(time_s, frame_s, measured, &layout, &mut data)? {
             analyze(&mut session, candidate)?;
         }
     }

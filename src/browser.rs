@@ -14,7 +14,7 @@ use crate::faces::{Face, FaceAnalyzer};
 use crate::frame::{Frame, FrameLayout};
 use crate::inference::int8::kernels::Isa;
 use crate::manifest::{Manifest, Options, Tool, Video};
-use crate::pipeline::Session;
+use crate::pipeline::{Measured, Session};
 use crate::sampling::Candidate;
 use crate::still;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -49,6 +49,7 @@ fn to_js(value: &impl Serialize) -> Result<JsValue, JsError> {
 struct Slot {
     time_s: f64,
     duration_s: f64,
+    measured: Measured,
     layout: FrameLayout,
     data: Vec<u8>,
 }
@@ -110,13 +111,14 @@ impl Scan {
         self.open.insert(buffer).as_mut_ptr()
     }
 
-    /// Takes what was written into the reserved place as the next frame in
-    /// presentation order. `layout`: [`FrameLayout`].
+    /// Measures what was written into the reserved place, and takes it as the next frame
+    /// in presentation order. `layout`: [`FrameLayout`].
     pub fn commit(&mut self, time_s: f64, duration_s: f64, layout: JsValue) -> Result<(), JsError> {
         let layout = from_js(layout)?;
         let data = self.open.take().ok_or_else(|| JsError::new("commit without reserve"))?;
+        let measured = self.session.measure(&layout, &data).map_err(js_error)?;
         self.batch_bytes += data.len();
-        self.batch.push(Slot { time_s, duration_s, layout, data });
+        self.batch.push(Slot { time_s, duration_s, measured, layout, data });
         Ok(())
     }
 
@@ -132,14 +134,14 @@ impl Scan {
         self.batch_bytes
     }
 
-    /// Runs sampling over the batch and empties it; returns the number of
+    /// Finds scenes and look-alikes in the batch and empties it; returns the number of
     /// candidates waiting.
     pub fn process_batch(&mut self) -> Result<usize, JsError> {
-        for mut slot in self.batch.drain(..) {
-            let pushed = self.session.push(slot.time_s, slot.duration_s, &slot.layout, &mut slot.data);
+        for Slot { time_s, duration_s, measured, layout, mut data } in self.batch.drain(..) {
+            let pushed = self.session.push(time_s, duration_s, measured, &layout, &mut data);
             self.ready.extend(pushed.map_err(js_error)?);
-            if slot.data.capacity() > 0 {
-                self.spare.push(slot.data);
+            if data.capacity() > 0 {
+                self.spare.push(data);
             }
         }
         self.batch_bytes = 0;

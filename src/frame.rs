@@ -6,12 +6,14 @@
 //! shares one layout while the bytes live in a reused arena.
 
 mod opencv;
+mod reduce;
 
 pub use opencv::Picture;
 
 use crate::error::{Error, Result};
 use fast_image_resize as fir;
 use image::RgbImage;
+use reduce::{box_reduce, reduce_bytes};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -421,48 +423,6 @@ fn chroma_step(rows: usize) -> usize {
     (rows / ENOUGH_ROWS).clamp(1, 4)
 }
 
-/// [`box_reduce`] of bytes in rows.
-fn reduce_bytes<'a>(width: usize, height: usize, k: usize, step: usize, row: impl Fn(usize) -> &'a [u8]) -> Plane {
-    if k == 1 {
-        let mut data = Vec::with_capacity(width * height.div_ceil(step));
-        (0..height).step_by(step).for_each(|y| data.extend_from_slice(row(y)));
-        return Plane { width, height: height.div_ceil(step), data };
-    }
-    // One row at a time: with several, compilers for wasm give up vectors.
-    box_reduce(width, height, k, step, |y, sums| row(y).iter().zip(sums).for_each(|(&v, sum)| *sum += u16::from(v)))
-}
-
-/// Side of the largest block whose columns' sums fit 16 bits.
-const MOST_BLOCK: usize = 256;
-
-/// Averages blocks of `k × k` samples; columns and rows that do not fill a
-/// block are left out, and of the rows of blocks only every `step`th is computed. `add_row(y, sums)` adds a row's samples, 0–255 each, to the sums
-/// of their columns: columns first, because whole rows are added many samples at a time.
-fn box_reduce(width: usize, height: usize, k: usize, step: usize, add_row: impl Fn(usize, &mut [u16])) -> Plane {
-    let k = k.min(width).min(height).clamp(1, MOST_BLOCK);
-    let (w, h) = (width / k, height / k);
-    let mut data = Vec::with_capacity(w * h);
-    let mut sums = vec![0u16; width];
-    let area = (k * k) as u32;
-    // A division per sample is slow; this reciprocal is exact for sums below 2^24.
-    let reciprocal = (1u64 << 32).div_ceil(u64::from(area));
-    let mean = |sum: u32| ((u64::from(sum + area / 2) * reciprocal) >> 32) as u8;
-    for y in (0..h).step_by(step) {
-        sums.fill(0);
-        (y * k..(y + 1) * k).for_each(|y| add_row(y, &mut sums));
-        // Written out for the usual sizes, for the compiler to know them.
-        let wide = |v: u16| u32::from(v);
-        match k {
-            1 => data.extend(sums.iter().map(|&v| v as u8)),
-            2 => data.extend(sums.chunks_exact(2).map(|c| ((c[0] + c[1] + 2) >> 2) as u8)),
-            // 7282 / 2^16 is a ninth, exact enough for sums of nine samples.
-            3 => data.extend(sums.chunks_exact(3).map(|c| (((wide(c[0] + c[1] + c[2]) + 4) * 7282) >> 16) as u8)),
-            _ => data.extend(sums.chunks_exact(k).map(|c| mean(c.iter().map(|&v| wide(v)).sum()))),
-        }
-    }
-    Plane { width: w, height: h.div_ceil(step), data }
-}
-
 /// BT.601 luma and colour differences, only for features: any fixed matrix will do.
 fn rgb_to_yuv(r: &Plane, g: &Plane, b: &Plane) -> YuvPlanes {
     let map = |f: fn(i32, i32, i32) -> i32| Plane {
@@ -575,28 +535,6 @@ mod tests {
         assert_eq!((rgb.get_pixel(0, 0).0, rgb.get_pixel(1, 0).0), ([255, 0, 0], [0, 0, 255]));
         let yuv = frame.yuv_reduced(2).unwrap();
         assert!(yuv.v.data[0] > 200 && yuv.u.data[1] > 200);
-    }
-
-    #[test]
-    fn reduction_averages_whole_blocks() {
-        let plane: Vec<u8> = vec![0, 2, 10, 20, 99, 4, 6, 30, 40, 99];
-        let reduced = reduce_bytes(5, 2, 2, 1, |y| &plane[y * 5..y * 5 + 5]);
-        assert_eq!((reduced.width, reduced.height, reduced.data), (2, 1, vec![3, 25]));
-        // Every size agrees with the definition, on values up to the largest.
-        let (width, height) = (23, 15);
-        let plane: Vec<u8> = (0..width * height).map(|i| if i % 7 == 0 { 255 } else { (i * 89 % 256) as u8 }).collect();
-        for k in 1..=9 {
-            let reduced = reduce_bytes(width, height, k, 1, |y| &plane[y * width..(y + 1) * width]);
-            for (i, &mean) in reduced.data.iter().enumerate() {
-                let (x, y) = (i % reduced.width * k, i / reduced.width * k);
-                let block = (0..k * k).map(|j| u32::from(plane[(y + j / k) * width + x + j % k]));
-                let area = (k * k) as u32;
-                assert_eq!(u32::from(mean), (block.sum::<u32>() + area / 2) / area, "{k} {x} {y}");
-            }
-            let some = reduce_bytes(width, height, k, 2, |y| &plane[y * width..(y + 1) * width]);
-            let every_other: Vec<u8> = reduced.data.chunks_exact(reduced.width).step_by(2).flatten().copied().collect();
-            assert_eq!((some.height * some.width, some.data), (every_other.len(), every_other));
-        }
     }
 
     #[test]

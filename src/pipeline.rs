@@ -41,6 +41,13 @@ const BLURRED_FOCUS: f32 = 0.35;
 /// Frames that the second look chooses among, at most about.
 const MOST_PLANNED: usize = 30_000;
 
+/// What was measured of a frame's pixels.
+pub struct Measured {
+    features: Features,
+    /// What PySceneDetect's detector measures, where one was asked for.
+    measure: f32,
+}
+
 /// What remains of every frame.
 struct Seen {
     time_s: f64,
@@ -108,21 +115,30 @@ impl Session {
         })
     }
 
-    /// Takes the next frame in presentation order (see [`Sampler::push`]);
-    /// returns the candidate it completes, for face analysis.
+    /// Measures the next frame in presentation order. Best right after its pixels were
+    /// written, while they are in the processor's cache: reading them from memory again
+    /// costs more than all that is computed of them.
+    pub fn measure(&mut self, layout: &FrameLayout, data: &[u8]) -> Result<Measured> {
+        let frame = Frame::new(layout, data)?;
+        let features = Features::measure(&frame)?;
+        let measure = self.meter.as_mut().map_or(0.0, |meter| meter.measure(&frame) as f32);
+        Ok(Measured { features, measure })
+    }
+
+    /// Takes a measured frame, in presentation order (see [`Sampler::push`]); returns
+    /// the candidate it completes, for face analysis.
     pub fn push(
         &mut self,
         time_s: f64,
         duration_s: f64,
+        measured: Measured,
         layout: &FrameLayout,
         data: &mut Vec<u8>,
     ) -> Result<Option<Candidate>> {
         let Some(sampler) = &mut self.sampler else {
             return Err(Error::Usage("a frame came after the end of the scan".into()));
         };
-        let frame = Frame::new(layout, data)?;
-        let features = Features::measure(&frame)?;
-        let measure = self.meter.as_mut().map_or(0.0, |meter| meter.measure(&frame) as f32);
+        let Measured { features, measure } = measured;
         let Features { sharpness, phash, ref thumb } = features;
         self.seen.push(Seen { time_s, sharpness, phash, blank: thumb.contrast() < BLANK_CONTRAST, measure });
         let candidate = sampler.push(time_s, features, layout, data);

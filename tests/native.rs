@@ -87,7 +87,8 @@ fn scan(frames: Vec<Vec<u8>>, options: &Options) -> Session {
     let total = frames.len() as u64;
     let mut session = Session::new(options, total as f64 / 25.0).unwrap();
     for (i, data) in frames.iter().enumerate() {
-        session.push(i as f64 / 25.0, 0.04, &layout, &mut data.clone()).unwrap();
+        let measured = session.measure(&layout, data).unwrap();
+        session.push(i as f64 / 25.0, 0.04, measured, &layout, &mut data.clone()).unwrap();
     }
     session.finish();
     for index in session.second_look() {

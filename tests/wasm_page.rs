@@ -2,7 +2,8 @@
 #![cfg(target_arch = "wasm32")]
 
 use framesift::browser::{Analyzer, Scan, device, encode_stills};
-use framesift::frame::FrameLayout;
+use framesift::frame::{Frame, FrameLayout};
+use framesift::sampling::sharpness::laplacian_variance;
 use serde::Serialize;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
@@ -91,11 +92,44 @@ fn mistakes_become_errors_not_panics() {
     let mut scan = Scan::new(js(&serde_json::json!({})), 1.0, PACK).ok().unwrap();
     assert!(scan.commit(0.0, 0.04, js(&FrameLayout::i420(160, 96))).is_err(), "commit without reserve");
     scan.reserve(10);
-    scan.commit(0.0, 0.04, js(&FrameLayout::i420(160, 96))).ok().unwrap();
-    assert!(scan.process_batch().is_err(), "ten bytes are not a frame");
+    assert!(scan.commit(0.0, 0.04, js(&FrameLayout::i420(160, 96))).is_err(), "ten bytes are not a frame");
     assert!(scan.set_faces(7, js_sys::Array::new().into()).is_err(), "not a candidate");
     assert!(Scan::new(js(&serde_json::json!({ "budget": "many" })), 1.0, PACK).is_err());
     assert!(scan.take_pixels(&js_sys::Uint8Array::new_with_length(9)).is_err(), "no candidate is waiting");
     assert!(encode_stills(js(&FrameLayout::i420(160, 96)), &[0; 9], js_sys::Array::new().into()).is_err());
     assert!(Analyzer::new(PACK, vec![0; 8], vec![0; 8]).is_err(), "damaged models");
+}
+
+/// What is measured in vectors here, against the definitions.
+#[wasm_bindgen_test]
+fn vectors_measure_what_is_defined() {
+    for width in (3..=7).chain([47, 48, 49, 95, 96, 97, 160]) {
+        for k in [1, 2, 3] {
+            let layout = FrameLayout::i420(k * width, k * 5);
+            // Checks of black and white first, so that sums reach their largest, then a mixture.
+            let sample = |x: usize, y: usize| match x < 40 {
+                true => 255 * ((x / k + y / k) % 2) as u8,
+                false => (x * x * 31 + y * 89) as u8,
+            };
+            let mut data = vec![128; FrameLayout::i420_len(k * width, k * 5)];
+            for (i, v) in data[..k * width * k * 5].iter_mut().enumerate() {
+                *v = sample(i % (k * width), i / (k * width));
+            }
+            let luma = Frame::new(&layout, &data).unwrap().yuv_reduced(width).unwrap().y;
+            let area = (k * k) as u32;
+            for (i, &mean) in luma.data.iter().enumerate() {
+                let block = (0..k * k).map(|j| u32::from(sample(i % width * k + j % k, i / width * k + j / k)));
+                assert_eq!(u32::from(mean), (block.sum::<u32>() + area / 2) / area, "{k} of {width}: {i}");
+            }
+            let at = |x: usize, y: usize| f64::from(luma.data[y * width + x]);
+            let laplacians: Vec<f64> = (1..4)
+                .flat_map(|y| (1..width - 1).map(move |x| (x, y)))
+                .map(|(x, y)| 4.0 * at(x, y) - at(x - 1, y) - at(x + 1, y) - at(x, y - 1) - at(x, y + 1))
+                .collect();
+            let mean = laplacians.iter().sum::<f64>() / laplacians.len() as f64;
+            let variance = laplacians.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / laplacians.len() as f64;
+            let measured = f64::from(laplacian_variance(&luma));
+            assert!((measured - variance).abs() <= 1e-6 * variance, "{width}: {measured} for {variance}");
+        }
+    }
 }

@@ -6,7 +6,7 @@
 use super::detect::Detection;
 use super::pose::turn;
 use crate::frame::Plane;
-use crate::sampling::features::laplacian_variance;
+use crate::sampling::sharpness::laplacian_variance;
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 

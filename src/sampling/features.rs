@@ -1,8 +1,9 @@
 //! What sampling keeps of a frame: a few numbers and small pictures.
 
 use super::hash::PictureHash;
+use super::sharpness::laplacian_variance;
 use crate::error::Result;
-use crate::frame::{Frame, Plane, YuvPlanes};
+use crate::frame::{Frame, YuvPlanes};
 
 /// Widest picture, in pixels, on which features are computed. Wider frames are
 /// averaged down first, so that a 4K frame costs little more than a 720p one and
@@ -25,12 +26,12 @@ pub struct Thumb {
 }
 
 impl Thumb {
-    fn new(planes: &YuvPlanes) -> Result<Self> {
+    fn new(planes: &YuvPlanes) -> Self {
         let mut data = Box::new([0; 3 * THUMB_LEN]);
         for (part, plane) in data.chunks_exact_mut(THUMB_LEN).zip([&planes.y, &planes.u, &planes.v]) {
-            part.copy_from_slice(&plane.resized(THUMB_WIDTH, THUMB_HEIGHT)?.data);
+            part.copy_from_slice(plane.cell_means::<THUMB_WIDTH, THUMB_HEIGHT>().as_flattened());
         }
-        Ok(Self { data })
+        Self { data }
     }
 
     /// Luma samples, row by row.
@@ -98,8 +99,7 @@ impl Thumb {
 #[derive(Clone, Debug)]
 pub struct Features {
     /// Variance of the Laplacian of luma at [`ANALYSIS_WIDTH`] (8-bit units,
-    /// squared): the focus measure of Pech-Pacheco et al., "Diatom
-    /// autofocusing in brightfield microscopy", ICPR 2000.
+    /// squared).
     pub sharpness: f32,
     /// Perceptual hash of the luma.
     pub phash: PictureHash,
@@ -111,37 +111,9 @@ impl Features {
     /// Measures a frame, in its stored orientation.
     pub fn measure(frame: &Frame<'_>) -> Result<Self> {
         let planes = frame.yuv_reduced(ANALYSIS_WIDTH)?;
-        let thumb = Thumb::new(&planes)?;
+        let thumb = Thumb::new(&planes);
         Ok(Self { sharpness: laplacian_variance(&planes.y), phash: PictureHash::of(&planes.y), thumb })
     }
-}
-
-/// Variance of the four-neighbour Laplacian over the inner samples.
-pub fn laplacian_variance(plane: &Plane) -> f32 {
-    let (w, h) = (plane.width, plane.height);
-    if w < 3 || h < 3 {
-        return 0.0;
-    }
-    let (mut sum, mut squares) = (0i64, 0u64);
-    for y in 1..h - 1 {
-        let row = |y: usize| &plane.data[y * w..(y + 1) * w];
-        let (above, here, below) = (&row(y - 1)[1..w - 1], row(y), &row(y + 1)[1..w - 1]);
-        let (mut row_sum, mut row_squares) = (0i32, 0u32);
-        for (((&c, &l), &r), (&a, &b)) in
-            here[1..w - 1].iter().zip(&here[..w - 2]).zip(&here[2..]).zip(above.iter().zip(below))
-        {
-            // Sixteen bits hold it, which lets one instruction square and add two.
-            let v = 4 * i16::from(c) - i16::from(l) - i16::from(r) - i16::from(a) - i16::from(b);
-            row_sum += i32::from(v);
-            // At most 1020² per sample: 2^32 holds more than 4000 of them.
-            row_squares = row_squares.wrapping_add((i32::from(v) * i32::from(v)) as u32);
-        }
-        sum += i64::from(row_sum);
-        squares += u64::from(row_squares);
-    }
-    let n = ((w - 2) * (h - 2)) as f64;
-    let mean = sum as f64 / n;
-    (squares as f64 / n - mean * mean) as f32
 }
 
 #[cfg(test)]
@@ -178,13 +150,5 @@ pub(super) mod tests {
         let (a, dim, other) = (features(0, 1.0), features(0, 0.7), features(150, 1.0));
         assert!(a.phash.distance(dim.phash) <= 4.0, "{}", a.phash.distance(dim.phash));
         assert!(a.phash.distance(other.phash) >= 16.0, "{}", a.phash.distance(other.phash));
-    }
-
-    #[test]
-    fn blur_lowers_sharpness() {
-        let plane = Plane { width: 64, height: 64, data: (0..4096).map(|i| ((i * 7919) % 251) as u8).collect() };
-        let blurred = plane.resized(16, 16).unwrap().resized(64, 64).unwrap();
-        assert!(laplacian_variance(&plane) > 20.0 * laplacian_variance(&blurred));
-        assert_eq!(laplacian_variance(&Plane { width: 8, height: 8, data: vec![77; 64] }), 0.0);
     }
 }

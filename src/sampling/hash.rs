@@ -61,7 +61,8 @@ impl PictureHash {
 }
 
 fn lowest_frequencies(luma: &Plane) -> [f32; HASH_SIDE * HASH_SIDE] {
-    let small = area_average(luma);
+    // Rounded means: hashes then agree with those of other tools, whose resizing rounds too.
+    let small = luma.cell_means::<HASH_INPUT, HASH_INPUT>().map(|row| row.map(f32::from));
     let mut rows = [[0f32; HASH_SIDE]; HASH_INPUT];
     for (out, row) in rows.iter_mut().zip(&small) {
         for (out, cosines) in out.iter_mut().zip(DCT.iter()) {
@@ -75,93 +76,4 @@ fn lowest_frequencies(luma: &Plane) -> [f32; HASH_SIDE * HASH_SIDE] {
         }
     }
     coefficients
-}
-
-/// Mean luma of each cell of a 32 × 32 grid over the picture. Cells that end
-/// within a sample take their share of it, and the means are rounded: hashes
-/// then agree with those of other tools, whose resizing does the same.
-fn area_average(plane: &Plane) -> [[f32; HASH_INPUT]; HASH_INPUT] {
-    let columns: [Covered; HASH_INPUT] = std::array::from_fn(|cell| Covered::by(cell, plane.width));
-    // Rows first, and whole rows as integers: many samples at a time.
-    let mut whole = vec![0u32; plane.width];
-    let mut means = vec![0f32; plane.width];
-    let row = |y: usize| &plane.data[y * plane.width..(y + 1) * plane.width];
-    std::array::from_fn(|cell| {
-        let rows = Covered::by(cell, plane.height);
-        whole.fill(0);
-        for y in rows.first + 1..rows.last {
-            whole.iter_mut().zip(row(y)).for_each(|(sum, &v)| *sum += u32::from(v));
-        }
-        let ends = row(rows.first).iter().zip(row(rows.last));
-        for ((mean, &whole), (&first, &last)) in means.iter_mut().zip(&whole).zip(ends) {
-            *mean = rows.mean(f32::from(first), whole as f32, f32::from(last));
-        }
-        columns.map(|columns| {
-            let whole = means[columns.first..columns.last].iter().skip(1).sum();
-            columns.mean(means[columns.first], whole, means[columns.last]).round()
-        })
-    })
-}
-
-/// The samples along one side that a cell of 32 covers.
-#[derive(Clone, Copy)]
-struct Covered {
-    /// The first, covered to some part.
-    first: usize,
-    /// The last, covered to some part, or no further sample: then its share is 0.
-    last: usize,
-    /// Share of the cell of the first, of each one between, and of the last.
-    shares: [f32; 3],
-}
-
-impl Covered {
-    fn by(cell: usize, length: usize) -> Self {
-        let size = length as f32 / HASH_INPUT as f32;
-        let (start, end) = (cell as f32 * size, (cell + 1) as f32 * size);
-        let first = (start as usize).min(length - 1);
-        let last = (end as usize).min(length - 1);
-        let whole = 1.0 / size;
-        if first == last {
-            return Self { first, last, shares: [1.0, whole, 0.0] };
-        }
-        let first_share = (first + 1) as f32 - start;
-        Self { first, last, shares: [first_share / size, whole, (end - last as f32).clamp(0.0, 1.0) / size] }
-    }
-
-    /// The mean of the cell: of its first sample, the sum of those between, and the last.
-    fn mean(&self, first: f32, between: f32, last: f32) -> f32 {
-        let [first_share, whole, last_share] = self.shares;
-        first_share * first + whole * between + last_share * last
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cells_are_averaged_by_the_share_of_each_sample_that_they_cover() {
-        // Sizes that divide by 32, that do not, and that are smaller.
-        for (width, height) in [(64, 96), (45, 71), (640, 33), (20, 5), (1, 1)] {
-            let data: Vec<u8> = (0..width * height).map(|i| (i * 89 % 251) as u8).collect();
-            let plane = Plane { width, height, data };
-            // The definition: how much of [from, to) lies within each sample.
-            let shares = |cell: usize, length: usize| -> Vec<f64> {
-                let size = length as f64 / HASH_INPUT as f64;
-                let (from, to) = (cell as f64 * size, (cell + 1) as f64 * size);
-                (0..length).map(|i| (to.min((i + 1) as f64) - from.max(i as f64)).max(0.0) / size).collect()
-            };
-            let means = area_average(&plane);
-            for (y, row) in means.iter().enumerate() {
-                let rows = shares(y, height);
-                for (x, &mean) in row.iter().enumerate() {
-                    let columns = shares(x, width);
-                    let sum: f64 = (0..width * height)
-                        .map(|i| rows[i / width] * columns[i % width] * f64::from(plane.data[i]))
-                        .sum();
-                    assert!((f64::from(mean) - sum).abs() < 0.51, "{width} × {height}: {mean} for {sum}");
-                }
-            }
-        }
-    }
 }

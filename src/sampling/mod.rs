@@ -1,7 +1,8 @@
 //! From decoded frames to a few candidates, in one streaming pass.
 //!
 //! ```text
-//! features      numbers and a thumbnail of each frame; hash: what it looks like
+//! features      numbers and a thumbnail of each frame; hash: what it looks like;
+//!               sharpness: how well it is focused
 //! scenes        shot boundaries; mixture: what gradual ones are made of;
 //!               pyscenedetect: the detectors of PySceneDetect
 //! similarity    runs of look-alikes → the sharpest of each: the candidates
@@ -16,6 +17,7 @@ pub mod mixture;
 pub mod pyscenedetect;
 pub mod scenes;
 pub mod selection;
+pub mod sharpness;
 pub mod similarity;
 
 use crate::frame::FrameLayout;

@@ -132,11 +132,14 @@ class Job {
     let decoded = 0;
     let end_s = 0;
     let sampling_ms = 0;
-    const process = async (run: () => number) => {
+    const timed = <T>(run: () => T): T => {
       const before_ms = performance.now();
-      let waiting = run();
+      const result = run();
       sampling_ms += performance.now() - before_ms;
-      for (; waiting > 0; waiting--) {
+      return result;
+    };
+    const process = async (run: () => number) => {
+      for (let waiting = timed(run); waiting > 0; waiting--) {
         await this.analyseNext(scan, options);
         this.progress('scan', decoded, expected);
       }
@@ -149,7 +152,7 @@ class Job {
       const { timestamp, duration } = sample;
       try {
         const layout = await copyFrame(sample, reserve);
-        scan.commit(timestamp, duration, layout);
+        timed(() => scan.commit(timestamp, duration, layout));
       } finally {
         // Hardware decoders have few pictures to lend.
         sample.close();

@@ -1,0 +1,314 @@
+//! Averages of blocks of samples: how every frame becomes small before anything is
+//! measured on it, and smaller still to be compared.
+//!
+//! Nearly all videos are reduced by two or three (720p and 1080p to 640 columns),
+//! and reading every sample once is half of what sampling costs, so those two have
+//! kernels of their own where compilers find no vectors: on wasm.
+
+use super::Plane;
+
+#[cfg(not(target_arch = "wasm32"))]
+use portable as kernel;
+#[cfg(target_arch = "wasm32")]
+use simd128 as kernel;
+
+/// Averages blocks of `k × k` bytes, as [`box_reduce`] does.
+pub(super) fn reduce_bytes<'a>(
+    width: usize,
+    height: usize,
+    k: usize,
+    step: usize,
+    row: impl Fn(usize) -> &'a [u8],
+) -> Plane {
+    let rows = |reduce: &dyn Fn(usize, &mut [u8])| {
+        let (w, h) = (width / k, (height / k).div_ceil(step));
+        let mut data = vec![0; w * h];
+        data.chunks_exact_mut(w).enumerate().for_each(|(y, out)| reduce(y * step * k, out));
+        Plane { width: w, height: h, data }
+    };
+    match k {
+        1 => rows(&|y, out| out.copy_from_slice(row(y))),
+        2 if width >= 2 => rows(&|y, out| kernel::halve([row(y), row(y + 1)], out)),
+        3 if width >= 3 => rows(&|y, out| kernel::third([row(y), row(y + 1), row(y + 2)], out)),
+        // One row at a time: with several, compilers for wasm give up vectors.
+        _ => box_reduce(width, height, k, step, |y, sums| {
+            row(y).iter().zip(sums).for_each(|(&v, sum)| *sum += u16::from(v));
+        }),
+    }
+}
+
+/// Side of the largest block whose columns' sums fit 16 bits.
+const MOST_BLOCK: usize = 256;
+
+/// Averages blocks of `k × k` samples, rounding halves up; columns and rows that do
+/// not fill a block are left out, and of the rows of blocks only every `step`th is
+/// computed. `add_row(y, sums)` adds a row's samples, 0–255 each, to the sums of
+/// their columns: columns first, because whole rows are added many samples at a time.
+pub(super) fn box_reduce(
+    width: usize,
+    height: usize,
+    k: usize,
+    step: usize,
+    add_row: impl Fn(usize, &mut [u16]),
+) -> Plane {
+    let k = k.min(width).min(height).clamp(1, MOST_BLOCK);
+    let (w, h) = (width / k, height / k);
+    let mut data = Vec::with_capacity(w * h);
+    let mut sums = vec![0u16; width];
+    let area = (k * k) as u32;
+    // A division per sample is slow; this reciprocal is exact for sums below 2^24.
+    let reciprocal = (1u64 << 32).div_ceil(u64::from(area));
+    let mean = |sum: u32| ((u64::from(sum + area / 2) * reciprocal) >> 32) as u8;
+    for y in (0..h).step_by(step) {
+        sums.fill(0);
+        (y * k..(y + 1) * k).for_each(|y| add_row(y, &mut sums));
+        match k {
+            1 => data.extend(sums.iter().map(|&v| v as u8)),
+            _ => data.extend(sums.chunks_exact(k).map(|c| mean(c.iter().map(|&v| u32::from(v)).sum()))),
+        }
+    }
+    Plane { width: w, height: h.div_ceil(step), data }
+}
+
+/// Loops that native compilers turn into vectors; on wasm, for the ends of rows.
+mod portable {
+    /// Pairs of samples are the halves of 16-bit words, so that no lane has to move.
+    pub fn halve(rows: [&[u8]; 2], out: &mut [u8]) {
+        let [top, bottom] = rows.map(|row| row.as_chunks::<2>().0);
+        for ((out, &a), &b) in out.iter_mut().zip(top).zip(bottom) {
+            let (a, b) = (u16::from_le_bytes(a), u16::from_le_bytes(b));
+            *out = (((a & 255) + (a >> 8) + (b & 255) + (b >> 8) + 2) >> 2) as u8;
+        }
+    }
+
+    /// Columns first: whole rows are added many samples at a time.
+    pub fn third(rows: [&[u8]; 3], out: &mut [u8]) {
+        const TILE: usize = 64;
+        let mut sums = [0u16; 3 * TILE];
+        for (i, out) in out.chunks_mut(TILE).enumerate() {
+            let [a, b, c] = rows.map(|row| &row[3 * TILE * i..][..3 * out.len()]);
+            for (((sum, &a), &b), &c) in sums.iter_mut().zip(a).zip(b).zip(c) {
+                *sum = u16::from(a) + u16::from(b) + u16::from(c);
+            }
+            for (out, three) in out.iter_mut().zip(sums.as_chunks::<3>().0) {
+                let sum = u32::from(three[0] + three[1] + three[2]);
+                // 7282 / 2^16 is a ninth, exact enough for sums of nine samples.
+                *out = (((sum + 4) * 7282) >> 16) as u8;
+            }
+        }
+    }
+}
+
+/// Sixteen results at a time.
+#[cfg(target_arch = "wasm32")]
+mod simd128 {
+    use super::portable;
+    use std::arch::wasm32::*;
+
+    fn load(tile: &[u8], at: usize) -> v128 {
+        let bytes = &tile[at..at + 16];
+        // SAFETY: `bytes` are the sixteen that are read; no alignment is asked for.
+        unsafe { v128_load(bytes.as_ptr().cast()) }
+    }
+
+    fn store(out: &mut [u8; 16], v: v128) {
+        // SAFETY: `out` has the sixteen bytes that are written; no alignment is asked for.
+        unsafe { v128_store(out.as_mut_ptr().cast(), v) }
+    }
+
+    pub fn halve(rows: [&[u8]; 2], out: &mut [u8]) {
+        let (tiles, rest) = out.as_chunks_mut::<16>();
+        let [top, bottom] = rows.map(|row| row.as_chunks::<32>().0);
+        for ((out, a), b) in tiles.iter_mut().zip(top).zip(bottom) {
+            let mean = |at: usize| {
+                let pairs = |row: &[u8; 32]| u16x8_extadd_pairwise_u8x16(load(row, at));
+                u16x8_shr(u16x8_add(u16x8_add(pairs(a), pairs(b)), u16x8_splat(2)), 2)
+            };
+            store(out, u8x16_narrow_i16x8(mean(0), mean(16)));
+        }
+        let done = 32 * tiles.len();
+        portable::halve(rows.map(|row| &row[done..]), rest);
+    }
+
+    /// Ninths of the sums of three neighbours each, of 24 in `a`, `b` and `c`; in the
+    /// order 0, 3, 6, 1, 4, 7, 2, 5. Lanes are blended in place, which costs less than
+    /// moving them, and moved once in the end.
+    fn means_of_threes(a: v128, b: v128, c: v128) -> v128 {
+        // Not by shuffles: compilers join those into ones that cost more.
+        let [b_lanes, c_lanes] = [u16x8(0, !0, 0, 0, !0, 0, 0, !0), u16x8(0, 0, !0, 0, 0, !0, 0, 0)];
+        let blend = |a, b, c| v128_bitselect(c, v128_bitselect(b, a, b_lanes), c_lanes);
+        let first = blend(a, b, c);
+        // One lane on from their first neighbours, and two.
+        let second = blend(c, a, b);
+        let second = u16x8_shuffle::<1, 2, 3, 4, 5, 6, 7, 0>(second, second);
+        let third = blend(b, c, a);
+        let third = u16x8_shuffle::<2, 3, 4, 5, 6, 7, 0, 1>(third, third);
+        // Rounds the product by 3641 / 2^15: a ninth, exact enough for nine samples.
+        i16x8_q15mulr_sat(u16x8_add(u16x8_add(first, second), third), i16x8_splat(3641))
+    }
+
+    pub fn third(rows: [&[u8]; 3], out: &mut [u8]) {
+        let (tiles, rest) = out.as_chunks_mut::<16>();
+        let [a, b, c] = rows.map(|row| row.as_chunks::<48>().0);
+        for (((out, a), b), c) in tiles.iter_mut().zip(a).zip(b).zip(c) {
+            // The columns' sums, eight in a vector; three vectors give eight results.
+            let sums = |at: usize| {
+                let [a, b, c] = [load(a, at), load(b, at), load(c, at)];
+                let low = u16x8_add(u16x8_extend_low_u8x16(a), u16x8_extend_low_u8x16(b));
+                let high = u16x8_add(u16x8_extend_high_u8x16(a), u16x8_extend_high_u8x16(b));
+                [u16x8_add(low, u16x8_extend_low_u8x16(c)), u16x8_add(high, u16x8_extend_high_u8x16(c))]
+            };
+            let [[s0, s1], [s2, s3], [s4, s5]] = [sums(0), sums(16), sums(32)];
+            let means = u8x16_narrow_i16x8(means_of_threes(s0, s1, s2), means_of_threes(s3, s4, s5));
+            let ordered = u8x16_shuffle::<0, 3, 6, 1, 4, 7, 2, 5, 8, 11, 14, 9, 12, 15, 10, 13>(means, means);
+            store(out, ordered);
+        }
+        let done = 48 * tiles.len();
+        portable::third(rows.map(|row| &row[done..]), rest);
+    }
+}
+
+impl Plane {
+    /// The mean of each cell of a grid of `W × H` over the picture, rounded, row by row.
+    /// Cells that end within a sample take their share of it. The picture has less than
+    /// 2^27 samples.
+    pub fn cell_means<const W: usize, const H: usize>(&self) -> [[u8; W]; H] {
+        let columns: [Covered; W] = std::array::from_fn(|cell| Covered::by(cell, W, self.width));
+        // Rows first, whole rows in 16 bits as long as they hold them: many samples at a time.
+        const ROWS_IN_16_BITS: usize = 257;
+        let mut sums = vec![0u32; self.width];
+        let mut whole = vec![0u16; self.width];
+        let row = |y: usize| &self.data[y * self.width..(y + 1) * self.width];
+        let area = (self.width * self.height) as f64;
+        std::array::from_fn(|cell| {
+            let rows = Covered::by(cell, H, self.height);
+            let ends = row(rows.first).iter().zip(row(rows.last));
+            for (sum, (&first, &last)) in sums.iter_mut().zip(ends) {
+                *sum = rows.first_share * u32::from(first) + rows.last_share * u32::from(last);
+            }
+            for from in (rows.first + 1..rows.last).step_by(ROWS_IN_16_BITS) {
+                whole.fill(0);
+                let mut rows = (from..rows.last.min(from + ROWS_IN_16_BITS)).map(row);
+                while let Some(first) = rows.next() {
+                    match rows.next() {
+                        Some(second) => add_rows(&mut whole, first, second),
+                        None => add_row(&mut whole, first),
+                    }
+                }
+                sums.iter_mut().zip(&whole).for_each(|(sum, &whole)| *sum += H as u32 * u32::from(whole));
+            }
+            columns.map(|columns| {
+                let between: u32 = sums[columns.first..columns.last].iter().skip(1).sum();
+                let ends = u64::from(columns.first_share) * u64::from(sums[columns.first])
+                    + u64::from(columns.last_share) * u64::from(sums[columns.last]);
+                ((W as u64 * u64::from(between) + ends) as f64 / area + 0.5) as u8
+            })
+        })
+    }
+}
+
+// Functions of their own, for compilers to know that the sums are no part of the rows.
+
+#[inline(never)]
+fn add_row(sums: &mut [u16], row: &[u8]) {
+    sums.iter_mut().zip(row).for_each(|(sum, &v)| *sum += u16::from(v));
+}
+
+#[inline(never)]
+fn add_rows(sums: &mut [u16], first: &[u8], second: &[u8]) {
+    sums.iter_mut().zip(first).zip(second).for_each(|((sum, &a), &b)| *sum += u16::from(a) + u16::from(b));
+}
+
+/// The samples along one side of a picture that one of `cells` cells covers. Shares are
+/// counted in parts of a sample, as many as there are cells: cells end on whole ones.
+#[derive(Clone, Copy)]
+struct Covered {
+    /// The first, covered to some part.
+    first: usize,
+    /// The last, covered to some part, or no further sample: then its share is 0.
+    last: usize,
+    /// Parts of the first that are covered.
+    first_share: u32,
+    /// Parts of the last that are covered.
+    last_share: u32,
+}
+
+impl Covered {
+    fn by(cell: usize, cells: usize, length: usize) -> Self {
+        let (start, end) = (cell * length, (cell + 1) * length);
+        let first = start / cells;
+        let last = (end / cells).min(length - 1);
+        let (first_share, last_share) = match first == last {
+            true => (length, 0),
+            false => (cells - start % cells, end - last * cells),
+        };
+        Self { first, last, first_share: first_share as u32, last_share: last_share as u32 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_averaged_by_the_share_of_each_sample_that_they_cover() {
+        // Sizes that divide by the grid, that do not, and that are smaller.
+        for (width, height) in [(64, 96), (45, 71), (640, 33), (20, 5), (1, 1), (3, 17_000)] {
+            let data: Vec<u8> = (0..width * height).map(|i| (i * 89 % 251) as u8).collect();
+            let plane = Plane { width, height, data };
+            // The definition: how much of [from, to) lies within each sample.
+            let shares = |cell: usize, cells: usize, length: usize| -> Vec<f64> {
+                let size = length as f64 / cells as f64;
+                let (from, to) = (cell as f64 * size, (cell + 1) as f64 * size);
+                (0..length).map(|i| (to.min((i + 1) as f64) - from.max(i as f64)).max(0.0) / size).collect()
+            };
+            for (y, row) in plane.cell_means::<32, 18>().iter().enumerate() {
+                let rows = shares(y, 18, height);
+                for (x, &mean) in row.iter().enumerate() {
+                    let columns = shares(x, 32, width);
+                    let sum: f64 = (0..width * height)
+                        .map(|i| rows[i / width] * columns[i % width] * f64::from(plane.data[i]))
+                        .sum();
+                    assert!((f64::from(mean) - sum).abs() < 0.5001, "{width} × {height}: {mean} for {sum}");
+                }
+            }
+        }
+        let white = Plane { width: 640, height: 360, data: vec![255; 640 * 360] };
+        assert_eq!(white.cell_means::<32, 32>(), [[255; 32]; 32]);
+    }
+
+    #[test]
+    fn reduction_averages_whole_blocks() {
+        let plane: Vec<u8> = vec![0, 2, 10, 20, 99, 4, 6, 30, 40, 99];
+        let reduced = reduce_bytes(5, 2, 2, 1, |y| &plane[y * 5..y * 5 + 5]);
+        assert_eq!((reduced.width, reduced.height, reduced.data), (2, 1, vec![3, 25]));
+        // Every size agrees with the definition, on values up to the largest.
+        let (width, height) = (161, 15);
+        let plane: Vec<u8> = (0..width * height).map(|i| if i % 7 == 0 { 255 } else { (i * 89 % 256) as u8 }).collect();
+        for k in 1..=9 {
+            let reduced = reduce_bytes(width, height, k, 1, |y| &plane[y * width..(y + 1) * width]);
+            for (i, &mean) in reduced.data.iter().enumerate() {
+                let (x, y) = (i % reduced.width * k, i / reduced.width * k);
+                let block = (0..k * k).map(|j| u32::from(plane[(y + j / k) * width + x + j % k]));
+                let area = (k * k) as u32;
+                assert_eq!(u32::from(mean), (block.sum::<u32>() + area / 2) / area, "{k} {x} {y}");
+            }
+            let some = reduce_bytes(width, height, k, 2, |y| &plane[y * width..(y + 1) * width]);
+            let every_other: Vec<u8> = reduced.data.chunks_exact(reduced.width).step_by(2).flatten().copied().collect();
+            assert_eq!((some.height * some.width, some.data), (every_other.len(), every_other));
+        }
+    }
+
+    /// Every sum that a block can have, through the vectors and through the row's end.
+    #[test]
+    fn means_of_every_sum_are_exact() {
+        for (k, area) in [(2, 4), (3, 9)] {
+            for sum in 0..=255 * area {
+                let block: Vec<u8> = (0..area).map(|i| ((sum + i) / area) as u8).collect();
+                let rows: Vec<Vec<u8>> = block.chunks(k).map(|row| row.repeat(17)).collect();
+                let mean = reduce_bytes(17 * k, k, k, 1, |y| &rows[y]).data;
+                assert_eq!(mean, [((sum + area / 2) / area) as u8; 17], "{k} {sum}");
+            }
+        }
+    }
+}
