@@ -12,7 +12,7 @@ use framesift::faces::Face;
 use framesift::faces::pack::Pack;
 use framesift::frame::FrameLayout;
 use framesift::manifest::{Options, Video};
-use framesift::pipeline::Session;
+use framesift::pipeline::{Measurer, Session};
 use std::error::Error;
 use std::time::Instant;
 
@@ -77,7 +77,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let (frames, budget): (usize, usize) = (frames.parse()?, budget.parse()?);
         let duration_s = frames as f64 / FRAMES_PER_S;
         let options = Options { budget, ..Options::default() };
-        let mut session = Session::new(&options, duration_s)?;
+        let mut session = Session::new(&options, duration_s);
+        let mut measurer = Measurer::new(&options.detector)?;
         let (mut random, layout) = (Random(1), FrameLayout::i420(WIDTH, HEIGHT));
         let mut data = vec![128; FrameLayout::i420_len(WIDTH, HEIGHT)];
         let mut shot = Shot::new(&mut random);
@@ -89,7 +90,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
             data.resize(FrameLayout::i420_len(WIDTH, HEIGHT), 128);
             shot.paint(&mut data[..WIDTH * HEIGHT]);
-            let measured = session.measure(&layout, &data)?;
+            let measured = measurer.measure(&layout, &data)?;
             let candidate = session.push(i as f64 / FRAMES_PER_S, 1.0 / FRAMES_PER_S, measured, &layout, &mut data)?;
             ready.extend(candidate.map(|c| c.index));
         }

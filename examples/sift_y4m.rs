@@ -14,7 +14,7 @@ use framesift::faces::FaceAnalyzer;
 use framesift::faces::pack::Pack;
 use framesift::frame::{Frame, FrameLayout};
 use framesift::manifest::{Options, Video};
-use framesift::pipeline::Session;
+use framesift::pipeline::{Measurer, Session};
 use framesift::sampling::Candidate;
 use framesift::sampling::scenes::TransitionKind;
 use framesift::sampling::selection::FacesMode;
@@ -50,7 +50,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let layout = FrameLayout::i420(width, height);
     // The length is not known beforehand; a short one means many candidates.
-    let mut session = Session::new(&options, 0.0)?;
+    let mut session = Session::new(&options, 0.0);
+    let mut measurer = Measurer::new(&options.detector)?;
     let mut offsets = Vec::new();
     let mut marker = Vec::new();
     loop {
@@ -61,7 +62,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         offsets.push(input.stream_position()?);
         let mut data = vec![0; FrameLayout::i420_len(width, height)];
         input.read_exact(&mut data)?;
-        let measured = session.measure(&layout, &data)?;
+        let measured = measurer.measure(&layout, &data)?;
         let time_s = session.frames() as f64 * frame_s;
         if let Some(candidate) = session.push(time_s, frame_s, measured, &layout, &mut data)? {
             analyze(&mut session, candidate)?;

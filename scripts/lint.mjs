@@ -1,12 +1,13 @@
 // `npm run lint`: ESLint, TypeScript, Clippy natively and for wasm; warnings are errors.
 import { join } from 'node:path';
 import { build } from './build.mjs';
-import { ROOT, main, run } from './lib/tools.mjs';
+import { ROOT, ensureFfmpegLibraries, main, run } from './lib/tools.mjs';
 
 const CLIPPY = ['clippy', '--locked'];
 const DENY = ['--', '-D', 'warnings'];
 
 await main(async () => {
+  ensureFfmpegLibraries();
   // Types are checked against those that wasm-bindgen generates.
   await build();
   run(join(ROOT, 'node_modules', '.bin', 'tsc'), ['-p', 'tsconfig.json']);

@@ -1,8 +1,9 @@
 // Installs what building and linting need; `npm start` and `npm test` do so themselves.
-import { ensureNpmPackages, ensureRust, ensureWasmBindgen, main } from './lib/tools.mjs';
+import { ensureFfmpegLibraries, ensureNpmPackages, ensureRust, ensureWasmBindgen, main } from './lib/tools.mjs';
 
 await main(() => {
   ensureNpmPackages();
   ensureRust();
+  ensureFfmpegLibraries();
   ensureWasmBindgen();
 });

@@ -4,7 +4,7 @@
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { build } from './build.mjs';
-import { ROOT, ensureNpmPackages, ensurePrograms, ensureRust, ensureWasmBindgen, main, onPath, run } from './lib/tools.mjs';
+import { ROOT, ensureFfmpegLibraries, ensureNpmPackages, ensurePrograms, ensureRust, ensureWasmBindgen, main, onPath, run } from './lib/tools.mjs';
 
 const WASM_TESTS = ['--lib', '--test', 'wasm_page', '--test', 'wasm_worker'];
 
@@ -29,6 +29,8 @@ function testWasm() {
 
 async function testPage() {
   await build();
+  // The page's results are compared with the native command's.
+  run('cargo', ['build', '--locked', '--bin', 'framesift']);
   const files = ['tests/page/page.test.mjs'];
   if (existsSync(join(ROOT, '..', 'shared', 'media'))) files.push('tests/page/clips.test.mjs');
   run(process.execPath, ['--test', '--test-concurrency=1', ...files], { stdout: 1 });
@@ -39,6 +41,7 @@ const PARTS = { native: testNative, wasm: testWasm, page: testPage };
 await main(async () => {
   ensureNpmPackages();
   ensureRust();
+  ensureFfmpegLibraries();
   ensurePrograms('chromium', 'chromedriver', 'ffmpeg', 'ffprobe');
   const wanted = process.argv.slice(2);
   const unknown = wanted.filter((name) => !(name in PARTS));

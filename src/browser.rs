@@ -14,7 +14,7 @@ use crate::faces::{Face, FaceAnalyzer};
 use crate::frame::{Frame, FrameLayout};
 use crate::inference::int8::kernels::Isa;
 use crate::manifest::{Manifest, Options, Tool, Video};
-use crate::pipeline::{Measured, Session};
+use crate::pipeline::{Measured, Measurer, Session};
 use crate::sampling::Candidate;
 use crate::still;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -57,6 +57,7 @@ struct Slot {
 /// The scan of one video: frames in, candidates out, and the choice afterwards.
 #[wasm_bindgen]
 pub struct Scan {
+    measurer: Measurer,
     session: Session,
     pack: PackSpec,
     batch: Vec<Slot>,
@@ -93,7 +94,8 @@ impl Scan {
     pub fn new(options: JsValue, duration_s: f64, pack_toml: &str) -> Result<Scan, JsError> {
         let options: Options = from_js(options)?;
         Ok(Self {
-            session: Session::new(&options, duration_s).map_err(js_error)?,
+            measurer: Measurer::new(&options.detector).map_err(js_error)?,
+            session: Session::new(&options, duration_s),
             pack: PackSpec::parse(pack_toml).map_err(js_error)?,
             batch: Vec::new(),
             batch_bytes: 0,
@@ -116,7 +118,7 @@ impl Scan {
     pub fn commit(&mut self, time_s: f64, duration_s: f64, layout: JsValue) -> Result<(), JsError> {
         let layout = from_js(layout)?;
         let data = self.open.take().ok_or_else(|| JsError::new("commit without reserve"))?;
-        let measured = self.session.measure(&layout, &data).map_err(js_error)?;
+        let measured = self.measurer.measure(&layout, &data).map_err(js_error)?;
         self.batch_bytes += data.len();
         self.batch.push(Slot { time_s, duration_s, measured, layout, data });
         Ok(())

@@ -16,9 +16,15 @@ pub enum Error {
     /// A network could not be loaded or run.
     #[error("inference: {0}")]
     Inference(String),
+    /// A video cannot be read; the text goes on after the file's name.
+    #[error("{0}")]
+    Video(String),
     /// An option or a call makes no sense.
     #[error("{0}")]
     Usage(String),
+    /// The job was told to stop.
+    #[error("cancelled")]
+    Cancelled,
     /// An image could not be encoded.
     #[error("image: {0}")]
     Image(String),

@@ -7,6 +7,7 @@
 
 mod opencv;
 mod reduce;
+mod rgb;
 
 pub use opencv::Picture;
 
@@ -15,7 +16,6 @@ use fast_image_resize as fir;
 use image::RgbImage;
 use reduce::{box_reduce, reduce_bytes};
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
 
 /// Memory formats that decoders hand out, by their WebCodecs names
 /// (<https://www.w3.org/TR/webcodecs/#pixel-format>).
@@ -77,6 +77,21 @@ impl PixelFormat {
             Nv12 => Family::SemiPlanar,
             Rgba | Rgbx => Family::Packed { red: 0, blue: 2 },
             Bgra | Bgrx => Family::Packed { red: 2, blue: 0 },
+        }
+    }
+}
+
+impl PixelFormat {
+    /// (bytes per row, rows) of each plane of a picture of `w × h` pixels, alpha left out.
+    pub fn plane_sizes(self, w: usize, h: usize) -> Vec<(usize, usize)> {
+        match self.family() {
+            Family::Planar { sub_x, sub_y, bits } => {
+                let bytes = if bits > 8 { 2 } else { 1 };
+                let chroma = (w.div_ceil(1 << sub_x) * bytes, h.div_ceil(1 << sub_y));
+                vec![(w * bytes, h), chroma, chroma]
+            }
+            Family::SemiPlanar => vec![(w, h), (w.div_ceil(2) * 2, h.div_ceil(2))],
+            Family::Packed { .. } => vec![(w * 4, h)],
         }
     }
 }
@@ -252,18 +267,8 @@ impl<'a> Frame<'a> {
         self.layout
     }
 
-    /// (bytes per row, rows) of each plane.
     fn plane_sizes(&self) -> Vec<(usize, usize)> {
-        let (w, h) = (self.layout.width, self.layout.height);
-        match self.layout.format.family() {
-            Family::Planar { sub_x, sub_y, bits } => {
-                let bytes = if bits > 8 { 2 } else { 1 };
-                let chroma = (w.div_ceil(1 << sub_x) * bytes, h.div_ceil(1 << sub_y));
-                vec![(w * bytes, h), chroma, chroma]
-            }
-            Family::SemiPlanar => vec![(w, h), (w.div_ceil(2) * 2, h.div_ceil(2))],
-            Family::Packed { .. } => vec![(w * 4, h)],
-        }
+        self.layout.format.plane_sizes(self.layout.width, self.layout.height)
     }
 
     fn row(&self, plane: usize, row: usize, bytes: usize) -> &'a [u8] {
@@ -328,7 +333,7 @@ impl<'a> Frame<'a> {
     pub fn to_rgb(&self) -> Result<RgbImage> {
         let (w, h) = (self.layout.width, self.layout.height);
         let mut rgb = vec![0u8; w * h * 3];
-        self.convert(&mut rgb)?;
+        self.convert(&mut rgb);
         let sideways = self.layout.rotation_deg % 180 == 90;
         let (square_w, square_h) = match sideways {
             true => (self.layout.display_height, self.layout.display_width),
@@ -351,62 +356,35 @@ impl<'a> Frame<'a> {
     }
 
     /// Fills `rgb` with the stored picture, three bytes per pixel.
-    fn convert(&self, rgb: &mut [u8]) -> Result<()> {
+    fn convert(&self, pixels: &mut [u8]) {
         let l = self.layout;
-        let (w, h) = (l.width as u32, l.height as u32);
-        let range = if l.full_range { yuv::YuvRange::Full } else { yuv::YuvRange::Limited };
-        let matrix = match l.matrix {
-            ColorMatrix::Bt601 => yuv::YuvStandardMatrix::Bt601,
-            ColorMatrix::Bt709 => yuv::YuvStandardMatrix::Bt709,
-            ColorMatrix::Bt2020 => yuv::YuvStandardMatrix::Bt2020,
-        };
-        let stride = |plane: usize| l.planes[plane].stride as u32;
-        // The converter wants each plane's slice to hold exactly its rows.
         let sizes = self.plane_sizes();
-        let slice = |plane: usize| {
-            let p = l.planes[plane];
-            let len = p.stride * (sizes[plane].1 - 1) + sizes[plane].0;
-            &self.data[p.offset..p.offset + len]
-        };
-        let done = match l.format.family() {
+        let rows = pixels.chunks_exact_mut(3 * l.width).enumerate();
+        let mut converter = rgb::Converter::new(l.matrix, l.full_range, l.width);
+        match l.format.family() {
+            Family::Planar { sub_x, sub_y, bits: 8 } => rows.for_each(|(y, out)| {
+                let row = |plane: usize, y: usize| self.row(plane, y, sizes[plane].0);
+                converter.planar(row(0, y), [row(1, y >> sub_y), row(2, y >> sub_y)], sub_x, out);
+            }),
             Family::Planar { sub_x, sub_y, bits } => {
-                let planes: Vec<(Cow<'_, [u8]>, u32)> = (0..3)
-                    .map(|p| match bits {
-                        8 => (Cow::Borrowed(slice(p)), stride(p)),
-                        _ => (Cow::Owned(self.plane_in_8_bits(p, sizes[p], bits)), (sizes[p].0 / 2) as u32),
-                    })
-                    .collect();
-                let image = yuv::YuvPlanarImage {
-                    y_plane: &planes[0].0,
-                    y_stride: planes[0].1,
-                    u_plane: &planes[1].0,
-                    u_stride: planes[1].1,
-                    v_plane: &planes[2].0,
-                    v_stride: planes[2].1,
-                    width: w,
-                    height: h,
-                };
-                match (sub_x, sub_y) {
-                    (1, 1) => yuv::yuv420_to_rgb(&image, rgb, w * 3, range, matrix),
-                    (1, _) => yuv::yuv422_to_rgb(&image, rgb, w * 3, range, matrix),
-                    _ => yuv::yuv444_to_rgb(&image, rgb, w * 3, range, matrix),
-                }
+                let planes: Vec<Vec<u8>> = (0..3).map(|p| self.plane_in_8_bits(p, sizes[p], bits)).collect();
+                rows.for_each(|(y, out)| {
+                    let row = |plane: usize, y: usize| {
+                        let samples = sizes[plane].0 / 2;
+                        &planes[plane][y * samples..][..samples]
+                    };
+                    converter.planar(row(0, y), [row(1, y >> sub_y), row(2, y >> sub_y)], sub_x, out);
+                });
             }
-            Family::SemiPlanar => {
-                let image = yuv::YuvBiPlanarImage {
-                    y_plane: slice(0),
-                    y_stride: stride(0),
-                    uv_plane: slice(1),
-                    uv_stride: stride(1),
-                    width: w,
-                    height: h,
-                };
-                yuv::yuv_nv12_to_rgb(&image, rgb, w * 3, range, matrix, yuv::YuvConversionMode::Balanced)
-            }
-            Family::Packed { red: 0, .. } => yuv::rgba_to_rgb(slice(0), stride(0), rgb, w * 3, w, h),
-            Family::Packed { .. } => yuv::bgra_to_rgb(slice(0), stride(0), rgb, w * 3, w, h),
-        };
-        done.map_err(|e| Error::Frame(format!("colour conversion: {e}")))
+            Family::SemiPlanar => rows.for_each(|(y, out)| {
+                converter.semi_planar(self.row(0, y, sizes[0].0), self.row(1, y / 2, sizes[1].0), out);
+            }),
+            Family::Packed { red, blue } => rows.for_each(|(y, out)| {
+                let pixels = self.row(0, y, sizes[0].0).as_chunks::<4>().0;
+                let out = out.as_chunks_mut::<3>().0;
+                out.iter_mut().zip(pixels).for_each(|(out, pixel)| *out = [pixel[red], pixel[1], pixel[blue]]);
+            }),
+        }
     }
 
     fn plane_in_8_bits(&self, plane: usize, (bytes, rows): (usize, usize), bits: u32) -> Vec<u8> {

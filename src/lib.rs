@@ -3,7 +3,7 @@
 //! The data flow, module by module:
 //!
 //! ```text
-//!  a decoder's planes          browser: WebCodecs
+//!  a decoder's planes          browser: WebCodecs; natively: decode (FFmpeg)
 //!        │  frame              layouts, RGB conversion
 //!        ▼
 //!     sampling                 features → scenes, runs of look-alikes → candidates
@@ -20,14 +20,19 @@
 //!
 //! Pixels only pass through; what stays are small records, so memory does not
 //! grow with the video beyond them, and choosing again needs no decoding.
-//! [`browser`] is the same crate's face towards JavaScript.
+//! `browser` is the same crate's face towards JavaScript; natively, `job` runs one video
+//! from file to folder.
 
 #![warn(missing_docs)]
 
+#[cfg(all(feature = "ffmpeg", not(target_arch = "wasm32")))]
+pub mod decode;
 pub mod error;
 pub mod faces;
 pub mod frame;
 pub mod inference;
+#[cfg(all(feature = "ffmpeg", not(target_arch = "wasm32")))]
+pub mod job;
 pub mod manifest;
 pub mod pipeline;
 pub mod sampling;

@@ -186,6 +186,21 @@ pub struct Scene {
 }
 
 impl Manifest {
+    /// Takes frames out that could not be decoded again, and notes them.
+    pub fn leave_out(&mut self, lost: &[u64]) {
+        if lost.is_empty() {
+            return;
+        }
+        let (kept, out): (Vec<KeptFrame>, Vec<KeptFrame>) =
+            std::mem::take(&mut self.frames).into_iter().partition(|frame| !lost.contains(&frame.index));
+        let times: Vec<String> = out.iter().map(|frame| format!("{:.3} s", frame.time_s)).collect();
+        let number = times.len();
+        let note = format!("{number} chosen frame(s) could not be decoded again for export: {}", times.join(", "));
+        self.video.notes.push(note);
+        self.people = crate::pipeline::people(&kept);
+        self.frames = kept;
+    }
+
     /// The scenes as a table in the form of PySceneDetect's `list-scenes` (frames from 1).
     pub fn scenes_csv(&self) -> String {
         let timecode = |seconds: f64| {

@@ -48,6 +48,29 @@ pub struct Measured {
     measure: f32,
 }
 
+/// Measures frames, one video's in presentation order. Best right after a frame's pixels
+/// were written, while they are in the processor's cache: reading them from memory again
+/// costs more than all that is computed of them.
+pub struct Measurer {
+    /// Of PySceneDetect's detector, where one was asked for.
+    meter: Option<Meter>,
+}
+
+impl Measurer {
+    /// For one video. An error where the detector's parameters make no sense.
+    pub fn new(detector: &Detector) -> Result<Self> {
+        Ok(Self { meter: Meter::new(detector)? })
+    }
+
+    /// Measures the next frame.
+    pub fn measure(&mut self, layout: &FrameLayout, data: &[u8]) -> Result<Measured> {
+        let frame = Frame::new(layout, data)?;
+        let features = Features::measure(&frame)?;
+        let measure = self.meter.as_mut().map_or(0.0, |meter| meter.measure(&frame) as f32);
+        Ok(Measured { features, measure })
+    }
+}
+
 /// What remains of every frame.
 struct Seen {
     time_s: f64,
@@ -70,8 +93,8 @@ struct Record {
 /// The records of one video.
 pub struct Session {
     sampler: Option<Sampler>,
-    /// Of PySceneDetect's detector, where one was asked for.
-    meter: Option<Meter>,
+    /// What the frames were measured for.
+    measured_for: Detector,
     similarity: f32,
     budget: usize,
     seen: Vec<Seen>,
@@ -89,9 +112,8 @@ pub struct Session {
 }
 
 impl Session {
-    /// Begins a scan of a video of about `duration_s` seconds. An error where the detector's
-    /// parameters make no sense.
-    pub fn new(options: &Options, duration_s: f64) -> Result<Self> {
+    /// Begins a scan of a video of about `duration_s` seconds.
+    pub fn new(options: &Options, duration_s: f64) -> Self {
         let wanted = CANDIDATES_PER_BUDGET * options.budget.max(1) as f64;
         let min_length_s = (duration_s / wanted).clamp(1.0 / MOST_CANDIDATES_PER_S, 2.0);
         let runs = RunOptions {
@@ -100,9 +122,9 @@ impl Session {
             min_length_s,
             max_length_s: (4.0 * min_length_s).max(2.0),
         };
-        Ok(Self {
+        Self {
             sampler: Some(Sampler::new(runs)),
-            meter: Meter::new(&options.detector)?,
+            measured_for: options.detector.clone(),
             similarity: options.similarity,
             budget: options.budget,
             seen: Vec::new(),
@@ -112,17 +134,7 @@ impl Session {
             boundaries: Vec::new(),
             candidates: Vec::new(),
             ungrouped: false,
-        })
-    }
-
-    /// Measures the next frame in presentation order. Best right after its pixels were
-    /// written, while they are in the processor's cache: reading them from memory again
-    /// costs more than all that is computed of them.
-    pub fn measure(&mut self, layout: &FrameLayout, data: &[u8]) -> Result<Measured> {
-        let frame = Frame::new(layout, data)?;
-        let features = Features::measure(&frame)?;
-        let measure = self.meter.as_mut().map_or(0.0, |meter| meter.measure(&frame) as f32);
-        Ok(Measured { features, measure })
+        }
     }
 
     /// Takes a measured frame, in presentation order (see [`Sampler::push`]); returns
@@ -150,9 +162,9 @@ impl Session {
     pub fn finish(&mut self) -> Option<Candidate> {
         let (candidate, scenes) = self.sampler.take()?.finish();
         self.own_scenes = scenes;
-        self.boundaries = match &self.meter {
-            Some(meter) => self.measured_cuts(meter.detector()),
-            None => self.own_scenes().boundaries.clone(),
+        self.boundaries = match &self.measured_for {
+            Detector::Default => self.own_scenes().boundaries.clone(),
+            detector => self.measured_cuts(detector),
         };
         candidate.inspect(|c| self.record(c))
     }
@@ -165,9 +177,9 @@ impl Session {
     /// where that needs what the scan has not measured.
     pub fn detect(&mut self, detector: &Detector, sensitivity: Sensitivity) -> Result<()> {
         pyscenedetect::check(detector)?;
-        let measured = match &self.meter {
-            _ if *detector == Detector::Default => None,
-            Some(meter) if meter.serves(detector) => Some(self.measured_cuts(detector)),
+        let measured = match detector {
+            Detector::Default => None,
+            _ if pyscenedetect::same_numbers(&self.measured_for, detector) => Some(self.measured_cuts(detector)),
             _ => return Err(Error::Usage("another detector's scenes need a new scan".into())),
         };
         self.sensitivity = sensitivity;
@@ -524,7 +536,8 @@ fn faceless(c: &Record, options: &Options) -> Reason {
     }
 }
 
-fn people(frames: &[KeptFrame]) -> Vec<Person> {
+/// Who is in the frames, and the best face of each.
+pub(crate) fn people(frames: &[KeptFrame]) -> Vec<Person> {
     let mut best: BTreeMap<usize, (usize, &KeptFace)> = BTreeMap::new();
     for face in frames.iter().flat_map(|f| &f.faces) {
         let entry = best.entry(face.person).or_insert((0, face));

@@ -1,7 +1,10 @@
 //! The command `framesift` as its user calls it.
 #![cfg(not(target_arch = "wasm32"))]
 
-use std::process::{Command, Output};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 fn framesift(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_framesift")).args(arguments).output().expect("framesift runs")
@@ -56,4 +59,189 @@ fn bench_measures_the_built_in_pack() {
         let share = timing["peak_share"].as_f64();
         assert!(share.is_none_or(|share| share > 0.0), "{timing}");
     }
+}
+
+/// An empty folder of a test's own.
+fn folder(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cli").join(name);
+    // It is there only from a run before.
+    let _ = std::fs::remove_dir_all(&path);
+    std::fs::create_dir_all(&path).expect("a folder");
+    path
+}
+
+/// A clip of three shots, `seconds` long each: a moving pattern, bars, and a photo of people under a slow zoom.
+fn clip(path: &Path, seconds: u32) {
+    let photo = "node_modules/@vladmandic/face-api/demo/sample6.jpg";
+    let length = seconds.to_string();
+    let pattern = format!("testsrc2=size=640x360:rate=25:duration={seconds}");
+    let bars = format!("smptehdbars=size=640x360:rate=25:duration={seconds}");
+    let people = format!(
+        "[2]scale=1280:720,zoompan=z='1+0.002*on':d=25*{seconds}:s=640x360:fps=25,trim=duration={seconds},setsar=1[p]"
+    );
+    let filter =
+        format!("{people};[0]format=yuv420p[a];[1]format=yuv420p[b];[p]format=yuv420p[c];[a][b][c]concat=n=3[v]");
+    let output = Command::new("ffmpeg")
+        .args(["-v", "error", "-y", "-f", "lavfi", "-i", &pattern, "-f", "lavfi", "-i", &bars])
+        .args(["-loop", "1", "-t", &length, "-i", photo, "-filter_complex", &filter, "-map", "[v]"])
+        .args(["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"])
+        .arg(path)
+        .output()
+        .expect("ffmpeg runs");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().expect("an ordinary path")
+}
+
+fn json(path: &Path) -> serde_json::Value {
+    serde_json::from_slice(&std::fs::read(path).expect("is written")).expect("is JSON")
+}
+
+/// Every file below a folder, by its path in it.
+fn files(folder: &Path) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for entry in std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+        let name = entry.file_name().expect("a name").to_string_lossy().into_owned();
+        match entry.is_dir() {
+            true => found.extend(files(&entry).into_iter().map(|inner| format!("{name}/{inner}"))),
+            false => _ = found.insert(name),
+        }
+    }
+    found
+}
+
+#[test]
+fn a_video_becomes_a_folder_of_frames_and_faces() {
+    let folder = folder("extract");
+    let video = folder.join("shots.mp4");
+    clip(&video, 3);
+    let out = folder.join("out");
+    let output =
+        framesift(&["extract", path(&video), "--out", path(&out), "--budget", "30", "--json", "--progress", "jsonl"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+    assert_eq!(
+        (&told["frames_decoded"], &told["frames_missing"], &told["scenes"]),
+        (&225.into(), &0.into(), &3.into())
+    );
+    assert!(told["peak_rss_bytes"].as_u64().expect("a number") > 10_000_000);
+    let progress = text(&output.stderr);
+    let stages: BTreeSet<String> = (progress.lines())
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("a JSON object a line"))
+        .map(|line| line["stage"].as_str().expect("a stage").to_string())
+        .collect();
+    assert!(["scan", "write"].iter().all(|stage| stages.contains(*stage)), "{stages:?}");
+
+    let manifest = json(&out.join("manifest.json"));
+    assert_eq!(
+        (manifest["tool"]["build"].as_str(), manifest["video"]["name"].as_str()),
+        (Some("native"), Some("shots.mp4"))
+    );
+    let frames = manifest["frames"].as_array().expect("frames");
+    assert!((3..=30).contains(&frames.len()), "{}", frames.len());
+    let mut expected: BTreeSet<String> = ["manifest.json", "scenes.csv"].map(String::from).into();
+    for frame in frames {
+        let index = frame["index"].as_u64().expect("an index");
+        assert!((frame["time_s"].as_f64().expect("a time") - index as f64 / 25.0).abs() < 1e-6);
+        expected.insert(frame["file"].as_str().expect("a file").into());
+        for face in frame["faces"].as_array().expect("faces") {
+            assert!(index >= 150, "people are in the third shot only");
+            assert!(face.get("embedding").is_none(), "biometric data only when asked for");
+            expected.insert(face["crop"].as_str().expect("a file").into());
+        }
+    }
+    assert!(expected.iter().any(|file| file.starts_with("faces/")), "faces are found");
+    assert_eq!(files(&out), expected, "what the manifest names is there, and nothing else");
+    let picture = image::open(out.join(frames[0]["file"].as_str().expect("a file"))).expect("a JPEG");
+    assert_eq!((picture.width(), picture.height()), (640, 360));
+
+    let scenes = framesift(&["scenes", path(&video)]);
+    assert!(scenes.status.success(), "{}", text(&scenes.stderr));
+    assert_eq!(text(&scenes.stdout), std::fs::read_to_string(out.join("scenes.csv")).expect("is written"));
+    let scenes = framesift(&["scenes", path(&video), "--json", "--detector", "content"]);
+    let scenes: serde_json::Value = serde_json::from_slice(&scenes.stdout).expect("JSON");
+    assert_eq!(scenes.as_array().map(Vec::len), Some(3));
+
+    // What is there is not overwritten.
+    let again = framesift(&["extract", path(&video), "--out", path(&out)]);
+    assert_eq!(again.status.code(), Some(2));
+    assert!(text(&again.stderr).contains("must be new or empty"), "{}", text(&again.stderr));
+}
+
+#[test]
+fn one_bad_file_does_not_stop_the_rest() {
+    let folder = folder("several");
+    clip(&folder.join("good.mp4"), 1);
+    std::fs::write(folder.join("bad.mp4"), [0x5a; 3000]).expect("can be written");
+    std::fs::write(folder.join("empty.mkv"), []).expect("can be written");
+    std::fs::write(folder.join("notes.txt"), "no video").expect("can be written");
+    let out = folder.join("out");
+    let output = framesift(&["extract", path(&folder), "--out", path(&out), "--faces", "ignore"]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("bad.mp4 is no video file") && said.contains("empty.mkv is empty"), "{said}");
+    assert!(said.contains("2 of 3 videos failed"), "{said}");
+    assert!(json(&out.join("good/manifest.json"))["frames"].as_array().is_some_and(|frames| !frames.is_empty()));
+    assert!(text(&output.stdout).contains("75 of 75 frames decoded, 0 missing"), "{}", text(&output.stdout));
+    for (arguments, why) in [
+        (vec!["extract", "missing.mp4", "--out", "/tmp/x"], "there is no file missing.mp4"),
+        (vec!["extract", "a.mp4", "--out", "/tmp/x", "--similarity", "2"], "from 0 to 1"),
+        (vec!["extract", "a.mp4", "--out", "/tmp/x", "--faces", "all"], "prefer"),
+        (vec!["scenes", "a.mp4", "--detector", "magic"], "adaptive"),
+        (vec!["scenes", "a.mp4", "--detector", "hash", "--sensitivity", "low"], "default detector"),
+    ] {
+        let output = framesift(&arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(text(&output.stderr).contains(why), "{arguments:?}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn a_cancelled_job_ends_soon_and_leaves_no_manifest() {
+    let folder = folder("cancel");
+    let video = folder.join("long.mp4");
+    clip(&video, 20);
+    let out = folder.join("out");
+    let mut job = Command::new(env!("CARGO_BIN_EXE_framesift"))
+        .args(["extract", path(&video), "--out", path(&out), "--progress", "jsonl", "--workers", "1"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("framesift runs");
+    // The first line says that it has begun.
+    let mut stderr = std::io::BufReader::new(job.stderr.take().expect("is piped"));
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut stderr, &mut line).expect("says something");
+    assert!(line.contains("scan"), "{line}");
+    let interrupt = Command::new("kill").args(["-INT", &job.id().to_string()]).status().expect("kill runs");
+    assert!(interrupt.success());
+    let mut rest = String::new();
+    std::io::Read::read_to_string(&mut stderr, &mut rest).expect("ends");
+    let mut status = None;
+    for _ in 0..100 {
+        status = job.try_wait().expect("can be asked");
+        if status.is_some() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(status.expect("has ended").code(), Some(130), "{rest}");
+    assert!(rest.contains("cancelled"), "{rest}");
+    assert!(!out.join("manifest.json").exists());
+}
+
+#[test]
+fn faces_in_images_are_told_a_line_each() {
+    let photo = "node_modules/@vladmandic/face-api/demo/sample6.jpg";
+    let output = framesift(&["faces", photo, "Cargo.toml"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("Cargo.toml cannot be read"), "{}", text(&output.stderr));
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one line of JSON");
+    let faces = told["faces"].as_array().expect("faces");
+    assert_eq!(faces.len(), 4);
+    assert!(faces[0].get("embedding").is_none() && faces[0]["pose"]["yaw_deg"].is_number(), "{}", faces[0]);
+    let output = framesift(&["faces", photo, "--embeddings"]);
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one line of JSON");
+    assert_eq!(told["faces"][0]["embedding"].as_array().map(Vec::len), Some(192));
 }

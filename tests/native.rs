@@ -8,7 +8,7 @@ use framesift::faces::quality::Flag;
 use framesift::faces::{Face, FaceAnalyzer};
 use framesift::frame::FrameLayout;
 use framesift::manifest::{Manifest, Options, Video};
-use framesift::pipeline::Session;
+use framesift::pipeline::{Measurer, Session};
 use framesift::sampling::Detector;
 use framesift::sampling::scenes::{Sensitivity, TransitionKind};
 use framesift::sampling::selection::{FacesMode, Reason};
@@ -85,9 +85,10 @@ fn sift(frames: Vec<Vec<u8>>, options: &Options) -> Manifest {
 fn scan(frames: Vec<Vec<u8>>, options: &Options) -> Session {
     let layout = FrameLayout::i420(320, 180);
     let total = frames.len() as u64;
-    let mut session = Session::new(options, total as f64 / 25.0).unwrap();
+    let mut session = Session::new(options, total as f64 / 25.0);
+    let mut measurer = Measurer::new(&options.detector).unwrap();
     for (i, data) in frames.iter().enumerate() {
-        let measured = session.measure(&layout, data).unwrap();
+        let measured = measurer.measure(&layout, data).unwrap();
         session.push(i as f64 / 25.0, 0.04, measured, &layout, &mut data.clone()).unwrap();
     }
     session.finish();

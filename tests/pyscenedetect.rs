@@ -3,7 +3,7 @@
 
 use framesift::frame::{Frame, FrameLayout};
 use framesift::sampling::Detector;
-use framesift::sampling::pyscenedetect::{Meter, cuts};
+use framesift::sampling::pyscenedetect::{Meter, cuts, same_numbers};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -51,20 +51,21 @@ fn decode(video: &Path, mut f: impl FnMut(&Frame<'_>)) -> Vec<f64> {
 /// Compares all detectors of the fixture over a clip; returns what differs.
 fn differences(fixture: &Fixture, video: &Path, expected: &BTreeMap<String, Vec<usize>>) -> Vec<String> {
     // Detectors that differ in thresholds only share a meter.
-    let mut meters: Vec<(Meter, Vec<f32>)> = Vec::new();
+    let mut meters: Vec<(&Detector, Meter, Vec<f32>)> = Vec::new();
     for detector in fixture.detectors.values() {
-        if !meters.iter().any(|(meter, _)| meter.serves(detector)) {
-            meters.push((Meter::new(detector).expect("has good parameters").expect("is of PySceneDetect"), Vec::new()));
+        if !meters.iter().any(|(other, ..)| same_numbers(other, detector)) {
+            let meter = Meter::new(detector).expect("has good parameters").expect("is of PySceneDetect");
+            meters.push((detector, meter, Vec::new()));
         }
     }
     let times_s = decode(video, |frame| {
-        for (meter, values) in &mut meters {
+        for (_, meter, values) in &mut meters {
             values.push(meter.measure(frame) as f32);
         }
     });
     let mut found = Vec::new();
     for (name, detector) in &fixture.detectors {
-        let (_, values) = meters.iter().find(|(meter, _)| meter.serves(detector)).expect("was made");
+        let (.., values) = meters.iter().find(|(other, ..)| same_numbers(other, detector)).expect("was made");
         assert_eq!(values.len(), times_s.len(), "every frame has a time");
         let ours = cuts(detector, &times_s, values);
         if ours != expected[name] {

@@ -75,8 +75,21 @@ const PACKAGES = { chromium: 'chromium', chromedriver: 'chromium-driver', ffmpeg
 /** Programs of the distribution that the tests and headless use need. */
 export function ensurePrograms(...names) {
   const missing = names.filter((name) => !onPath(name));
+  installPackages(missing, [...new Set(missing.map((name) => PACKAGES[name]))]);
+}
+
+const FFMPEG_LIBRARIES = ['libavcodec', 'libavformat', 'libavutil', 'libswscale'];
+
+/** What the native build needs of the distribution: FFmpeg's libraries, and clang to read their headers. */
+export function ensureFfmpegLibraries() {
+  const missing = FFMPEG_LIBRARIES.filter((name) => output('pkg-config', ['--exists', name]) === null);
+  const tools = ['pkg-config', 'clang'].filter((name) => !onPath(name));
+  if (missing.length + tools.length === 0) return;
+  installPackages([...tools, ...missing], ['pkg-config', 'clang', 'libclang-dev', ...FFMPEG_LIBRARIES.map((name) => `${name}-dev`)]);
+}
+
+function installPackages(missing, packages) {
   if (missing.length === 0) return;
-  const packages = [...new Set(missing.map((name) => PACKAGES[name]))];
   const install = `apt-get install -y --no-install-recommends ${packages.join(' ')}`;
   if (process.getuid?.() !== 0 || !onPath('apt-get')) {
     throw new SetupError(`Missing: ${missing.join(', ')}. Install with: sudo apt-get update && sudo ${install}`);

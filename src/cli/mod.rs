@@ -1,16 +1,27 @@
 //! The command line: one file per subcommand.
 //!
 //! ```text
+//! extract  from videos to folders of frames and faces
+//! scenes   the scenes of a video
+//! faces    the faces in images
 //! bench    the networks in our INT8 kernels, in FP32 and in ONNX Runtime
 //! doctor   what this machine has, and what to install for the rest
+//!
+//! options  the flags that several of them share; progress: what is told meanwhile
 //! ```
 
 mod bench;
 mod doctor;
+mod extract;
+mod faces;
+mod options;
+mod progress;
+mod scenes;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A varied, sharp set of stills of the people in a video.
 #[derive(Parser)]
@@ -22,6 +33,12 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Picks frames and faces from videos and writes them with a manifest.
+    Extract(extract::Options),
+    /// Prints the scenes of a video.
+    Scenes(scenes::Options),
+    /// Prints the faces in images, a JSON object a line.
+    Faces(faces::Options),
     /// Times networks on this machine: our INT8 kernels, FP32 and ONNX Runtime, one thread each.
     Bench(bench::Options),
     /// Says what this machine has and what to install for the rest.
@@ -37,20 +54,71 @@ struct OnnxRuntimeOptions {
     library: Option<PathBuf>,
 }
 
-/// What a subcommand ends with: what it says on standard error where it fails.
-type Outcome = Result<(), Box<dyn std::error::Error>>;
+/// How a subcommand ends where it does not succeed.
+enum Ended {
+    /// Told to do what makes no sense: what, and how it is done.
+    Usage(String),
+    /// What went wrong.
+    Failed(Box<dyn std::error::Error>),
+    /// It went wrong, and that has been said.
+    Told,
+    /// Stopped by the user.
+    Cancelled,
+}
 
-/// Runs the command line. 0: done; 1: failed; 2: bad usage.
+impl<E: Into<Box<dyn std::error::Error>>> From<E> for Ended {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// What a subcommand ends with.
+type Outcome = Result<(), Ended>;
+
+/// Set by Ctrl-C or a request to terminate: the job ends at the next frame.
+fn cancelled() -> &'static AtomicBool {
+    static CANCELLED: AtomicBool = AtomicBool::new(false);
+    &CANCELLED
+}
+
+/// Most memory that this process has had at once, in bytes, where the system says so.
+fn peak_rss_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(kib.trim().trim_end_matches(" kB").parse::<u64>().ok()? * 1024)
+}
+
+/// Runs the command line. 0: done; 1: failed; 2: bad usage; 130: cancelled.
 pub fn run() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let cli = Cli::parse();
+    // Without a handler the job ends at once, which loses no more.
+    let _ = ctrlc::set_handler(|| {
+        if cancelled().swap(true, Ordering::Relaxed) {
+            // The second time, whatever it is doing.
+            std::process::exit(130);
+        }
+    });
+    let outcome = match cli.command {
+        Command::Extract(options) => extract::run(&options),
+        Command::Scenes(options) => scenes::run(&options),
+        Command::Faces(options) => faces::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Doctor(options) => doctor::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+        Err(Ended::Usage(text)) => {
+            let _ = Cli::command().error(clap::error::ErrorKind::ValueValidation, text).print();
+            ExitCode::from(2)
+        }
+        Err(Ended::Failed(error)) => {
             eprintln!("framesift: {error}");
             ExitCode::from(1)
+        }
+        Err(Ended::Told) => ExitCode::from(1),
+        Err(Ended::Cancelled) => {
+            eprintln!("framesift: cancelled");
+            ExitCode::from(130)
         }
     }
 }

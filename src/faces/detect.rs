@@ -83,10 +83,12 @@ impl Detector {
             faces = self.look(picture, (side, side), (w, h, scale), self.spec.min_score, margin)?;
         }
         for face in &mut faces {
+            face.round();
             if feature_size(&face.landmarks) * scale > REFINE_ABOVE_PX
                 && let Some(better) = self.refine(picture, &face.landmarks)?
             {
                 face.landmarks = better;
+                face.round();
             }
         }
         Ok(faces)
@@ -149,6 +151,16 @@ impl Detector {
         let network = &self.networks[self.networks.len() - 1].1;
         let outputs = network.run(to_chw(canvas, |v| v).view())?;
         Ok(suppress(decode(&outputs, size, min_score)?, self.spec.nms_iou))
+    }
+}
+
+impl Detection {
+    /// Rounds coordinates to 32nds of a pixel. The last bits of floating-point sums differ
+    /// between builds, and quantized networks magnify that: rounded, the same faces come out.
+    fn round(&mut self) {
+        let round = |v: f32| (v * 32.0).round() / 32.0;
+        self.bbox = self.bbox.map(round);
+        self.landmarks = self.landmarks.map(|point| point.map(round));
     }
 }
 

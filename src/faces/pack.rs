@@ -71,6 +71,7 @@ pub struct EmbedderSpec {
 }
 
 /// A pack whose files have been checked against its `pack.toml`.
+#[derive(Clone)]
 pub struct Pack {
     /// `pack.toml`.
     pub spec: PackSpec,

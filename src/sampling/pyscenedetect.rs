@@ -218,6 +218,24 @@ pub struct Meter {
     last: Last,
 }
 
+/// Whether two detectors cut by the same numbers, so that one measurement serves both: they
+/// may differ in their thresholds.
+pub fn same_numbers(a: &Detector, b: &Detector) -> bool {
+    let content = |detector: &Detector| match detector {
+        Detector::Content(Content { weights, luma_only, kernel_size, .. })
+        | Detector::Adaptive(Adaptive { weights, luma_only, kernel_size, .. }) => {
+            Some((*weights, *luma_only, *kernel_size))
+        }
+        _ => None,
+    };
+    match (a, b) {
+        (Detector::Hash(a), Detector::Hash(b)) => (a.size, a.lowpass) == (b.size, b.lowpass),
+        (Detector::Hist(a), Detector::Hist(b)) => a.bins == b.bins,
+        (Detector::Threshold(_), Detector::Threshold(_)) => true,
+        (a, b) => content(a).is_some_and(|a| Some(a) == content(b)),
+    }
+}
+
 /// What is kept of the frame before.
 enum Last {
     None,
@@ -233,28 +251,6 @@ impl Meter {
     pub fn new(detector: &Detector) -> Result<Option<Self>> {
         check(detector)?;
         Ok((*detector != Detector::Default).then(|| Self { detector: detector.clone(), last: Last::None }))
-    }
-
-    /// What it was made for.
-    pub fn detector(&self) -> &Detector {
-        &self.detector
-    }
-
-    /// Whether its numbers also serve `other`: detectors may differ in their thresholds.
-    pub fn serves(&self, other: &Detector) -> bool {
-        let content = |detector: &Detector| match detector {
-            Detector::Content(Content { weights, luma_only, kernel_size, .. })
-            | Detector::Adaptive(Adaptive { weights, luma_only, kernel_size, .. }) => {
-                Some((*weights, *luma_only, *kernel_size))
-            }
-            _ => None,
-        };
-        match (&self.detector, other) {
-            (Detector::Hash(a), Detector::Hash(b)) => (a.size, a.lowpass) == (b.size, b.lowpass),
-            (Detector::Hist(a), Detector::Hist(b)) => a.bins == b.bins,
-            (Detector::Threshold(_), Detector::Threshold(_)) => true,
-            (own, other) => content(own).is_some_and(|own| Some(own) == content(other)),
-        }
     }
 
     /// The number of the next frame: a difference to the one before, or its brightness.

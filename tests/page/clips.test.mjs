@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { ROOT } from '../../scripts/lib/tools.mjs';
+import { assertSameResult, extractNatively } from './native.mjs';
 
 const MEDIA = join(ROOT, '..', 'shared', 'media');
 
@@ -57,7 +58,7 @@ const JOBS = [
   { name: 'dev_B', faces: 'prefer', duplicates: 0.11 },
 ];
 for (const { name, faces, duplicates } of JOBS) {
-  test(`${name}, faces: ${faces}: all frames decoded, shots covered, little twice`, { timeout: 900_000 }, async (t) => {
+  test(`${name}, faces: ${faces}: all frames decoded, shots covered, little twice, natively the same`, { timeout: 900_000 }, async (t) => {
     const truth = JSON.parse(readFileSync(join(MEDIA, `${name}.gt.json`), 'utf8'));
     const { report, manifest } = await extract(join(MEDIA, truth.video), '--faces', faces, '--budget', '245');
     t.diagnostic(JSON.stringify(report));
@@ -75,6 +76,8 @@ for (const { name, faces, duplicates } of JOBS) {
     const alike = nearDuplicates(join(MEDIA, truth.video), kept);
     t.diagnostic(`${alike} of ${kept.length} near-duplicates`);
     assert.ok(alike <= duplicates * kept.length, `${alike} of ${kept.length} frames are near-duplicates`);
+
+    assertSameResult(manifest, await extractNatively(join(MEDIA, truth.video), '--faces', faces, '--budget', '245'));
 
     if (faces === 'ignore') return;
     const share = (frames, of) => frames.filter((i) => within(truth.segments.filter((s) => s.kind === 'face'), i)).length / of;

@@ -9,6 +9,7 @@ import Ajv from 'ajv/dist/2020.js';
 import { PageFailure, launch, openPage, setOptions, waitForState } from '../../scripts/lib/browser.mjs';
 import { readZip } from '../../scripts/lib/zip.mjs';
 import { SHOT_FRAMES, media, times } from './media.mjs';
+import { assertSameResult, extractNatively } from './native.mjs';
 
 let browser;
 let folder;
@@ -151,6 +152,17 @@ for (const name of ['vfr.mp4', 'fragmented.mp4', 'people.ts', 'people.mkv', 'vp9
     await scan(page, media(name), { faces: 'ignore', budget: 20 });
     const { manifest } = await download(page);
     checkFrames(manifest, media(name));
+  });
+}
+
+for (const name of ['people.mp4', 'rotated.mp4', 'vfr.mp4', 'vp9.webm']) {
+  pageTest(`the native command comes to the same result for ${name}`, async ({ page }) => {
+    await scan(page, media(name), { budget: 40, embeddings: true });
+    const { manifest } = await download(page);
+    const native = await extractNatively(media(name), '--budget', '40', '--embeddings');
+    assert.ok(validate(native), `the native manifest.json against its schema: ${JSON.stringify(validate.errors)}`);
+    assert.equal(manifest.frames.some((f) => f.faces.length > 0), true);
+    assertSameResult(manifest, native);
   });
 }
 

@@ -1,0 +1,148 @@
+//! `framesift extract`.
+
+use super::options::{SiftOptions, videos};
+use super::progress::{Show, Shown};
+use super::{Ended, Outcome, cancelled, peak_rss_bytes};
+use clap::Args;
+use framesift::Error;
+use framesift::faces::pack::Pack;
+use framesift::job::{self, Hooks, pool::Pool};
+use framesift::manifest::{Manifest, Options as Choice};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+#[derive(Args)]
+pub struct Options {
+    /// Videos, or folders of them.
+    #[arg(value_name = "VIDEO", required = true)]
+    videos: Vec<PathBuf>,
+    /// Folder to write to; it must be new or empty. With several videos, each gets a folder of its own in it.
+    #[arg(long, short, value_name = "DIR")]
+    out: PathBuf,
+    #[command(flatten)]
+    sift: SiftOptions,
+    /// How progress is told.
+    #[arg(long, value_enum, default_value_t = Show::Auto)]
+    progress: Show,
+    /// Print one JSON object a video: counts, timings, memory.
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(options: &Options) -> Outcome {
+    let choice = options.sift.options().map_err(Ended::Usage)?;
+    let videos = videos(&options.videos).map_err(Ended::Usage)?;
+    if let Some(missing) = videos.iter().find(|video| !video.exists()) {
+        return Err(Ended::Usage(format!("there is no file {}", missing.display())));
+    }
+    let jobs = folders(&videos, &options.out);
+    if let Some(folder) = jobs.iter().map(|(_, folder)| folder).find(|folder| !is_new_or_empty(folder)) {
+        let why = "must be new or empty, so that nothing is overwritten";
+        return Err(Ended::Usage(format!("the folder {} {why}", folder.display())));
+    }
+    let pack = Pack::built_in()?;
+    let mut pool = Pool::new(options.sift.threads().workers, &pack);
+    let mut failed = 0;
+    for (video, folder) in &jobs {
+        match sift(video, folder, options, &choice, &pack, &mut pool) {
+            Ok(()) => {}
+            Err(Error::Cancelled) => return Err(Ended::Cancelled),
+            Err(error) => {
+                // One bad file does not stop the rest.
+                failed += 1;
+                eprintln!("framesift: {} {error}", video.display());
+            }
+        }
+    }
+    match failed {
+        0 => Ok(()),
+        _ if jobs.len() == 1 => Err(Ended::Told),
+        _ => Err(Ended::Failed(format!("{failed} of {} videos failed", jobs.len()).into())),
+    }
+}
+
+/// Which folder each video is written to.
+fn folders(videos: &[PathBuf], out: &Path) -> Vec<(PathBuf, PathBuf)> {
+    if let [video] = videos {
+        return vec![(video.clone(), out.to_path_buf())];
+    }
+    let mut used: BTreeMap<String, usize> = BTreeMap::new();
+    let mut folder = |video: &PathBuf| {
+        let name = video.file_stem().unwrap_or(video.as_os_str()).to_string_lossy().into_owned();
+        // Names that differ in their ends only get numbers.
+        let times = used.entry(name.clone()).or_default();
+        *times += 1;
+        out.join(if *times == 1 { name } else { format!("{name}-{times}") })
+    };
+    videos.iter().map(|video| (video.clone(), folder(video))).collect()
+}
+
+fn is_new_or_empty(folder: &Path) -> bool {
+    match std::fs::read_dir(folder) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
+}
+
+fn sift(
+    video: &Path,
+    folder: &Path,
+    options: &Options,
+    choice: &Choice,
+    pack: &Pack,
+    pool: &mut Pool,
+) -> framesift::Result<()> {
+    let shown = Shown::new(options.progress, &video.display().to_string());
+    let hooks = Hooks { progress: &|progress| shown.update(progress), cancelled: cancelled() };
+    let mut scanned = job::scan(video, choice, options.sift.threads(), pool, &hooks)?;
+    let manifest = scanned.write(folder, choice, pack, pool, &hooks)?;
+    drop(shown);
+    tell(&manifest, folder, options.json);
+    Ok(())
+}
+
+fn tell(manifest: &Manifest, folder: &Path, as_json: bool) {
+    let Manifest { video, frames, scenes, people, rejected, .. } = manifest;
+    let faces: usize = frames.iter().map(|frame| frame.faces.len()).sum();
+    if as_json {
+        let told = json!({
+            "out": folder,
+            "frames_expected": video.frames_expected,
+            "frames_decoded": video.frames_decoded,
+            "frames_missing": video.frames_missing,
+            "frames_kept": frames.len(),
+            "frames_with_faces": frames.iter().filter(|frame| !frame.faces.is_empty()).count(),
+            "faces": faces,
+            "people": people.len(),
+            "scenes": scenes.len(),
+            "candidates": frames.len() + rejected.len(),
+            "timings_s": manifest.timings_s,
+            "device": manifest.device,
+            "notes": video.notes,
+            "peak_rss_bytes": peak_rss_bytes(),
+        });
+        println!("{told}");
+        return;
+    }
+    println!(
+        "{}: {} of {} frames decoded, {} missing.",
+        video.name, video.frames_decoded, video.frames_expected, video.frames_missing
+    );
+    println!("{} frames kept from {} scenes, {faces} faces of {} people.", frames.len(), scenes.len(), people.len());
+    video.notes.iter().for_each(|note| println!("Note: {note}"));
+    println!("Written to {}", folder.display());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_videos_get_folders_of_their_own() {
+        let videos = ["a/x.mp4", "b/x.mkv", "y.mp4"].map(PathBuf::from);
+        let named: Vec<PathBuf> = folders(&videos, Path::new("out")).into_iter().map(|(_, folder)| folder).collect();
+        assert_eq!(named, ["out/x", "out/x-2", "out/y"].map(PathBuf::from));
+        assert_eq!(folders(&videos[..1], Path::new("out"))[0].1, Path::new("out"));
+    }
+}

@@ -1,0 +1,62 @@
+//! `framesift faces`.
+
+use super::{Ended, Outcome};
+use clap::Args;
+use framesift::faces::FaceAnalyzer;
+use framesift::faces::pack::Pack;
+use framesift::faces::pose::Pose;
+use serde_json::json;
+use std::path::PathBuf;
+
+#[derive(Args)]
+pub struct Options {
+    /// JPEG or PNG images.
+    #[arg(value_name = "IMAGE", required = true)]
+    images: Vec<PathBuf>,
+    /// Print identity vectors (biometric data) too.
+    #[arg(long)]
+    embeddings: bool,
+}
+
+/// Prints a JSON object a line for every image.
+pub fn run(options: &Options) -> Outcome {
+    let mut analyzer = FaceAnalyzer::new(Pack::built_in()?)?;
+    let mut failed = 0;
+    for path in &options.images {
+        let faces = image::open(path).map_err(|e| e.to_string()).and_then(|picture| {
+            let picture = picture.to_rgb8();
+            let faces = analyzer.analyze(&picture).map_err(|e| e.to_string())?;
+            Ok((picture.dimensions(), faces))
+        });
+        match faces {
+            Ok(((width, height), faces)) => {
+                let faces: Vec<_> = faces
+                    .into_iter()
+                    .map(|face| {
+                        let mut told = json!({
+                            "bbox": face.bbox,
+                            "score": face.score,
+                            "landmarks": face.landmarks,
+                            "pose": Pose::of(&face.landmarks),
+                            "quality": face.quality,
+                            "flags": face.flags,
+                        });
+                        if options.embeddings {
+                            told["embedding"] = json!(face.embedding);
+                        }
+                        told
+                    })
+                    .collect();
+                println!("{}", json!({ "image": path, "width": width, "height": height, "faces": faces }));
+            }
+            Err(error) => {
+                failed += 1;
+                eprintln!("framesift: {} cannot be read as a JPEG or PNG image: {error}", path.display());
+            }
+        }
+    }
+    match failed {
+        0 => Ok(()),
+        _ => Err(Ended::Failed(format!("{failed} of {} images failed", options.images.len()).into())),
+    }
+}

@@ -1,0 +1,151 @@
+//! The flags that several subcommands share.
+
+use clap::Args;
+use framesift::job::Threads;
+use framesift::manifest::Options;
+use framesift::sampling::Detector;
+use framesift::sampling::scenes::Sensitivity;
+use framesift::sampling::selection::FacesMode;
+use serde::de::DeserializeOwned;
+use std::path::{Path, PathBuf};
+use std::thread::available_parallelism;
+
+/// Most threads that are used without being asked for.
+const USUAL_THREADS: usize = 4;
+
+/// How scenes are found.
+#[derive(Args, Clone)]
+pub struct SceneOptions {
+    /// How scenes are found: `default` is framesift's own detector, the others are PySceneDetect's.
+    #[arg(long, value_name = "NAME", default_value = "default", value_parser = detector_parser())]
+    detector: Detector,
+    /// How much a change must stand out for framesift's own detector: low, normal or high.
+    #[arg(long, value_name = "LEVEL", default_value = "normal", value_parser = by_name::<Sensitivity>)]
+    sensitivity: Sensitivity,
+    /// Threads of the decoder.
+    #[arg(long, value_name = "N", default_value_t = usual_threads(), value_parser = threads_parser())]
+    decoder_threads: u16,
+}
+
+/// What is kept, and how it is found.
+#[derive(Args, Clone)]
+pub struct SiftOptions {
+    /// Most frames to keep; fewer where the video has less to show.
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    budget: u32,
+    /// How faces count: `prefer` good ones, `require` one in every frame, or `ignore` them, which is much faster.
+    #[arg(long, value_name = "MODE", default_value = "prefer", value_parser = by_name::<FacesMode>)]
+    faces: FacesMode,
+    /// Frames at least this alike count as the same; 1 is identical, 0 unrelated.
+    #[arg(long, value_name = "X", default_value_t = 0.8, value_parser = share)]
+    similarity: f32,
+    /// Smallest face that counts: the longer side of its box in pixels.
+    #[arg(long, value_name = "PX", default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    min_face: u32,
+    /// Write identity vectors (biometric data) to the manifest.
+    #[arg(long)]
+    embeddings: bool,
+    /// Frames that may wait between decoder and sampling; at most 160 MiB of them, whatever the number.
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=500))]
+    batch: u32,
+    /// Threads that look for faces and write files.
+    #[arg(long, value_name = "N", default_value_t = usual_threads(), value_parser = threads_parser())]
+    workers: u16,
+    #[command(flatten)]
+    scenes: SceneOptions,
+}
+
+impl SceneOptions {
+    /// For scenes alone.
+    pub fn options(&self) -> Result<Options, String> {
+        if self.detector != Detector::Default && self.sensitivity != Sensitivity::Normal {
+            return Err("--sensitivity is for the default detector".into());
+        }
+        Ok(Options {
+            detector: self.detector.clone(),
+            sensitivity: self.sensitivity,
+            faces: FacesMode::Ignore,
+            ..Options::default()
+        })
+    }
+
+    /// With so many workers.
+    pub fn threads(&self, workers: usize) -> Threads {
+        Threads { decoder: usize::from(self.decoder_threads), workers }
+    }
+}
+
+impl SiftOptions {
+    /// As the manifest states them.
+    pub fn options(&self) -> Result<Options, String> {
+        Ok(Options {
+            budget: self.budget as usize,
+            batch: self.batch as usize,
+            workers: usize::from(self.workers),
+            similarity: self.similarity,
+            faces: self.faces,
+            min_face_px: self.min_face as f32,
+            embeddings: self.embeddings,
+            ..self.scenes.options()?
+        })
+    }
+
+    /// How many threads work.
+    pub fn threads(&self) -> Threads {
+        self.scenes.threads(usize::from(self.workers))
+    }
+}
+
+fn usual_threads() -> u16 {
+    available_parallelism().map_or(1, |cores| cores.get().min(USUAL_THREADS)) as u16
+}
+
+fn threads_parser() -> clap::builder::RangedI64ValueParser<u16> {
+    clap::value_parser!(u16).range(1..=256)
+}
+
+/// A value by the name that it has in the manifest.
+fn by_name<T: DeserializeOwned>(name: &str) -> Result<T, String> {
+    serde_json::from_value(name.into()).map_err(|e| e.to_string())
+}
+
+fn detector_parser() -> impl clap::builder::TypedValueParser<Value = Detector> {
+    use clap::builder::TypedValueParser;
+    let names = ["default", "content", "adaptive", "hash", "hist", "threshold"];
+    clap::builder::PossibleValuesParser::new(names)
+        .try_map(|name| serde_json::from_value::<Detector>(serde_json::json!({ "name": name })))
+}
+
+fn share(text: &str) -> Result<f32, String> {
+    let value = text.parse().ok().filter(|value| (0.0..=1.0).contains(value));
+    value.ok_or_else(|| format!("{text:?}: expected a number from 0 to 1"))
+}
+
+/// Names of files that are taken for videos in a folder.
+const VIDEO_ENDINGS: [&str; 21] = [
+    "3gp", "avi", "flv", "hevc", "h264", "m2ts", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "mxf", "ogv", "ts",
+    "vob", "webm", "wmv", "y4m", "265",
+];
+
+/// The videos that inputs name: files as they are, and of folders the videos in them, by name.
+pub fn videos(inputs: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
+    let mut videos = Vec::new();
+    for input in inputs {
+        if !input.is_dir() {
+            videos.push(input.clone());
+            continue;
+        }
+        let entries = std::fs::read_dir(input).map_err(|e| format!("cannot read {}: {e}", input.display()))?;
+        let is_video = |path: &Path| {
+            let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+            path.is_file() && ending.is_some_and(|ending| VIDEO_ENDINGS.contains(&ending.as_str()))
+        };
+        let mut found: Vec<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).filter(|p| is_video(p)).collect();
+        if found.is_empty() {
+            return Err(format!("the folder {} holds no video (by the ends of the names)", input.display()));
+        }
+        found.sort();
+        videos.append(&mut found);
+    }
+    Ok(videos)
+}

@@ -1,0 +1,50 @@
+//! `framesift scenes`.
+
+use super::options::SceneOptions;
+use super::progress::{Show, Shown};
+use super::{Ended, Outcome, cancelled};
+use clap::Args;
+use framesift::Error;
+use framesift::faces::pack::Pack;
+use framesift::job::{self, Hooks, pool::Pool};
+use std::path::PathBuf;
+
+#[derive(Args)]
+pub struct Options {
+    /// The video.
+    #[arg(value_name = "VIDEO")]
+    video: PathBuf,
+    #[command(flatten)]
+    scenes: SceneOptions,
+    /// How progress is told.
+    #[arg(long, value_enum, default_value_t = Show::Auto)]
+    progress: Show,
+    /// Print the scenes as the manifest has them, with their transitions, instead of PySceneDetect's table.
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(options: &Options) -> Outcome {
+    let choice = options.scenes.options().map_err(Ended::Usage)?;
+    if !options.video.exists() {
+        return Err(Ended::Usage(format!("there is no file {}", options.video.display())));
+    }
+    let name = options.video.display().to_string();
+    let pack = Pack::built_in()?;
+    let manifest = {
+        let shown = Shown::new(options.progress, &name);
+        let hooks = Hooks { progress: &|progress| shown.update(progress), cancelled: cancelled() };
+        let mut pool = Pool::new(1, &pack);
+        let scanned = job::scan(&options.video, &choice, options.scenes.threads(1), &mut pool, &hooks);
+        scanned.and_then(|mut scanned| scanned.manifest(&choice, &pack.spec)).map_err(|error| match error {
+            Error::Cancelled => Ended::Cancelled,
+            error => Ended::Failed(format!("{name} {error}").into()),
+        })?
+    };
+    manifest.video.notes.iter().for_each(|note| eprintln!("framesift: note: {note}"));
+    match options.json {
+        true => println!("{}", serde_json::to_string_pretty(&manifest.scenes)?),
+        false => print!("{}", manifest.scenes_csv()),
+    }
+    Ok(())
+}

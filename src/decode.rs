@@ -1,0 +1,373 @@
+//! Video files through FFmpeg's libraries, for the native build.
+//!
+//! [`Reader`] hands out a video's frames in presentation order, with the times that the
+//! container states and in the decoder's own pixel format: all of them
+//! ([`Reader::decode`]), or a few once more ([`Reader::find`]). What cannot be decoded
+//! is counted, never silently lost.
+
+mod layout;
+
+use crate::error::{Error, Result};
+use crate::frame::FrameLayout;
+use ffmpeg_next as ffmpeg;
+use ffmpeg_next::packet::Ref as _;
+use ffmpeg_next::{codec, format, media, packet};
+use std::path::Path;
+
+/// Presentation times are equal when they differ by less than this.
+const SAME_TIME_S: f64 = 0.0005;
+/// Read errors in a row after which a file is given up.
+const MOST_READ_ERRORS: usize = 64;
+/// Errors that are told one by one; the rest is only counted.
+const MOST_NOTES: usize = 5;
+
+/// What a container says about its video.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// Length in seconds as the container states it; 0 where it does not.
+    pub duration_s: f64,
+    /// Width in pixels as shown: square pixels, upright.
+    pub width: u32,
+    /// Height in pixels as shown.
+    pub height: u32,
+    /// Clockwise rotation for display, in degrees.
+    pub rotation_deg: u32,
+    /// FFmpeg's name of the codec.
+    pub codec: String,
+    /// Frames that the container lists, or an estimate where it has no list.
+    pub frames: u64,
+}
+
+/// A frame with its pixels.
+pub struct Decoded {
+    /// Presentation time in seconds.
+    pub time_s: f64,
+    /// How long it is shown, in seconds.
+    pub duration_s: f64,
+    /// What the bytes mean.
+    pub layout: FrameLayout,
+    /// The planes.
+    pub data: Vec<u8>,
+}
+
+/// Where a reader is, and what it has met so far.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// Packets that hold a frame to be shown.
+    pub packets: u64,
+    /// Frames handed out.
+    pub frames: u64,
+    /// What went wrong, in words.
+    pub notes: Vec<String>,
+    /// Further problems, without words.
+    pub more_notes: u64,
+    /// Times of the key frames in seconds, in order.
+    pub keys_s: Vec<f64>,
+}
+
+/// A video file that is being decoded.
+pub struct Reader {
+    input: format::context::Input,
+    decoder: codec::decoder::Video,
+    stream: usize,
+    time_base: ffmpeg::Rational,
+    /// Of a frame that does not say how long it is shown.
+    usual_duration_s: f64,
+    turn: layout::Turn,
+    facts: Facts,
+    /// Frames that the container's index lists, where it lists all of them.
+    indexed: u64,
+    frame: ffmpeg::frame::Video,
+    last_s: f64,
+    /// The file is read to its end, and the decoder gives what it holds.
+    draining: bool,
+    tally: Tally,
+}
+
+impl Reader {
+    /// Opens a file and prepares its decoder with so many `threads`.
+    pub fn open(path: &Path, threads: usize) -> Result<Self> {
+        // FFmpeg's own messages do not say which file or frame they mean; ours do.
+        ffmpeg::init().map_err(|e| Error::Video(e.to_string()))?;
+        ffmpeg::log::set_level(ffmpeg::log::Level::Fatal);
+        let length = std::fs::metadata(path).map_err(|e| Error::Video(format!("cannot be read: {e}")))?.len();
+        if length == 0 {
+            return Err(Error::Video("is empty (0 bytes): copy it again from where it came".into()));
+        }
+        let input = format::input(path).map_err(|e| {
+            Error::Video(format!(
+                "is no video file that FFmpeg knows, or its index is damaged ({e}). A recording that was interrupted can \
+                 often be repaired with: ffmpeg -i input -c copy output.mp4"
+            ))
+        })?;
+        let Some(stream) = input.streams().best(media::Type::Video) else {
+            return Err(Error::Video("has no video track: choose a file that shows a picture when you play it".into()));
+        };
+        let time_base = stream.time_base();
+        let rate = f64::from(stream.avg_frame_rate());
+        let usual_duration_s = if rate.is_finite() && rate > 0.0 { 1.0 / rate } else { 0.04 };
+        let codec = stream.parameters().id().name().to_string();
+        let undecodable = |e: ffmpeg::Error| {
+            Error::Video(format!(
+                "holds {codec}, which this FFmpeg does not decode ({e}): `ffmpeg -decoders` lists what it does"
+            ))
+        };
+        let mut context = codec::context::Context::from_parameters(stream.parameters()).map_err(undecodable)?;
+        context.set_threading(codec::threading::Config {
+            kind: codec::threading::Type::Frame,
+            count: threads,
+            ..Default::default()
+        });
+        context.set_time_base(stream.time_base());
+        let decoder = context.decoder().video().map_err(undecodable)?;
+        let turn = layout::Turn::of(&stream);
+        let (width, height) = turn.shown(decoder.width(), decoder.height(), decoder.aspect_ratio());
+        let stated = seconds(stream.duration(), time_base);
+        let whole = input.duration() as f64 / f64::from(ffmpeg::ffi::AV_TIME_BASE);
+        let duration_s = [stated, whole].into_iter().find(|&s| s.is_finite() && s > 0.0).unwrap_or(0.0);
+        let indexed = indexed_frames(&stream, &input);
+        let frames = if indexed > 0 { indexed } else { (duration_s / usual_duration_s).round() as u64 };
+        let facts = Facts { duration_s, width, height, rotation_deg: turn.rotation_deg, codec, frames };
+        let stream = stream.index();
+        Ok(Self {
+            input,
+            decoder,
+            stream,
+            time_base,
+            usual_duration_s,
+            turn,
+            facts,
+            indexed,
+            frame: ffmpeg::frame::Video::empty(),
+            last_s: f64::NEG_INFINITY,
+            draining: false,
+            tally: Tally::default(),
+        })
+    }
+
+    /// What the container says.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// What was met so far.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// After the last frame: how many frames there should have been.
+    pub fn expected(&self) -> u64 {
+        self.tally.packets.max(self.indexed).max(self.tally.frames)
+    }
+
+    /// The next frame, its pixels in `buffer`; `None` after the last one.
+    pub fn decode(&mut self, buffer: Vec<u8>) -> Result<Option<Decoded>> {
+        match self.advance() {
+            Some(time_s) => {
+                self.tally.frames += 1;
+                self.copy(time_s, buffer).map(Some)
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// The frame that is shown at `time_s`, to be found where key frames are at `keys_s`;
+    /// `None` where it cannot be decoded. Cheap for times in order.
+    pub fn find(&mut self, time_s: f64, keys_s: &[f64]) -> Result<Option<Decoded>> {
+        let key = keys_s.partition_point(|&key| key <= time_s + SAME_TIME_S);
+        // A container may seek to a later key frame than it should, so earlier ones are
+        // tried then; the start of the file in the end.
+        let ahead = key > 0 && self.last_s < keys_s[key - 1] - SAME_TIME_S;
+        let mut passed = self.last_s >= time_s - SAME_TIME_S || self.draining;
+        let mut back = 0;
+        loop {
+            if passed || (back == 0 && ahead) {
+                if back > key {
+                    return Ok(None);
+                }
+                match key.checked_sub(1 + back) {
+                    Some(key) => self.seek(keys_s[key])?,
+                    None => self.seek(f64::NEG_INFINITY)?,
+                }
+                back = if back < key { (2 * back + 1).min(key) } else { key + 1 };
+            }
+            loop {
+                match self.advance() {
+                    Some(found) if found < time_s - SAME_TIME_S => {}
+                    Some(found) if found <= time_s + SAME_TIME_S => return self.copy(found, Vec::new()).map(Some),
+                    _ => break,
+                }
+            }
+            passed = true;
+            back = back.max(1);
+        }
+    }
+
+    /// Goes on from the key frame at `time_s`, or from the start of the file.
+    fn seek(&mut self, time_s: f64) -> Result<()> {
+        let target = match time_s.is_finite() {
+            true => (time_s * f64::from(ffmpeg::ffi::AV_TIME_BASE)).ceil() as i64,
+            false => i64::MIN,
+        };
+        let sought = match time_s.is_finite() {
+            true => self.input.seek(target, ..target.saturating_add(1)),
+            false => self.input.seek(i64::MIN, ..),
+        };
+        sought.map_err(|e| Error::Video(format!("cannot be read from another place ({e})")))?;
+        self.decoder.flush();
+        self.draining = false;
+        self.last_s = f64::NEG_INFINITY;
+        Ok(())
+    }
+
+    /// Decodes the next frame that is shown; returns its time.
+    fn advance(&mut self) -> Option<f64> {
+        let (mut asked, mut failed) = (0, 0);
+        loop {
+            match self.decoder.receive_frame(&mut self.frame) {
+                Ok(()) => {
+                    if let Some(time_s) = self.time_of_frame() {
+                        self.last_s = time_s;
+                        return Some(time_s);
+                    }
+                }
+                Err(ffmpeg::Error::Eof) => return None,
+                Err(ffmpeg::Error::Other { errno: ffmpeg::error::EAGAIN }) if asked < MOST_READ_ERRORS => {
+                    // After the end it should not ask for more; if it does, not for ever.
+                    asked += usize::from(self.draining);
+                    failed = 0;
+                    self.feed();
+                }
+                Err(ffmpeg::Error::Other { errno: ffmpeg::error::EAGAIN }) => return None,
+                Err(error) => {
+                    self.note(|at| format!("decoding failed after {at}: {error}"));
+                    failed += 1;
+                    // A decoder that is stuck gets further packets, and in the end is left.
+                    match failed {
+                        ..MOST_READ_ERRORS => {}
+                        _ if self.draining => return None,
+                        _ => self.feed(),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Time of the decoded frame; `None` for one that is not to be shown.
+    fn time_of_frame(&mut self) -> Option<f64> {
+        if self.frame.is_corrupt() {
+            self.note(|at| format!("a damaged frame after {at} was left out"));
+            return None;
+        }
+        let time_s = match self.frame.timestamp() {
+            Some(timestamp) => seconds(timestamp, self.time_base),
+            None if self.last_s.is_finite() => self.last_s + self.usual_duration_s,
+            None => 0.0,
+        };
+        // What ends at or before zero is cut away by the file's own edit list.
+        let shown = time_s >= 0.0 || time_s + self.duration_of_frame() > 1e-6;
+        (shown && time_s > self.last_s).then_some(time_s)
+    }
+
+    fn duration_of_frame(&self) -> f64 {
+        match self.frame.packet().duration {
+            duration if duration > 0 => seconds(duration, self.time_base),
+            _ => self.usual_duration_s,
+        }
+    }
+
+    /// Gives the decoder its next packet, or word that there is none.
+    fn feed(&mut self) {
+        let mut packet = packet::Packet::empty();
+        let mut errors = 0;
+        loop {
+            match packet.read(&mut self.input) {
+                Ok(()) if packet.stream() != self.stream => continue,
+                Ok(()) => break,
+                Err(ffmpeg::Error::Eof) => return self.drain(),
+                Err(error) => {
+                    errors += 1;
+                    self.note(|at| format!("the file cannot be read after {at}: {error}"));
+                    if errors >= MOST_READ_ERRORS {
+                        return self.drain();
+                    }
+                }
+            }
+        }
+        self.count(&packet);
+        match self.decoder.send_packet(&packet) {
+            Ok(()) => {}
+            Err(error) => self.note(|at| format!("decoding failed after {at}: {error}")),
+        }
+    }
+
+    /// Tells the decoder that nothing follows. With several threads, what went wrong before
+    /// may come up only now.
+    fn drain(&mut self) {
+        self.draining = true;
+        if let Err(error) = self.decoder.send_eof() {
+            self.note(|at| format!("decoding failed after {at}: {error}"));
+        }
+    }
+
+    fn count(&mut self, packet: &packet::Packet) {
+        let duration_s = match packet.duration() {
+            duration if duration > 0 => seconds(duration, self.time_base),
+            _ => self.usual_duration_s,
+        };
+        let time_s = packet.pts().or(packet.dts()).map(|pts| seconds(pts, self.time_base));
+        let shown = time_s.is_none_or(|time_s| time_s >= 0.0 || time_s + duration_s > 1e-6);
+        if shown && !is_discarded(packet) {
+            self.tally.packets += 1;
+        }
+        let in_order = |time_s: &f64| self.tally.keys_s.last().is_none_or(|last| last < time_s);
+        if let Some(time_s) = time_s.filter(|_| packet.is_key()).filter(in_order) {
+            self.tally.keys_s.push(time_s);
+        }
+    }
+
+    fn note(&mut self, text: impl FnOnce(String) -> String) {
+        let at = if self.last_s.is_finite() { format!("{:.3} s", self.last_s) } else { "the start".into() };
+        match self.tally.notes.len() < MOST_NOTES {
+            true => self.tally.notes.push(text(at)),
+            false => self.tally.more_notes += 1,
+        }
+    }
+
+    fn copy(&mut self, time_s: f64, mut data: Vec<u8>) -> Result<Decoded> {
+        let duration_s = self.duration_of_frame();
+        let layout = layout::copy(&self.frame, self.turn, &mut data)?;
+        Ok(Decoded { time_s, duration_s, layout, data })
+    }
+}
+
+/// Ticks of a time base as seconds, rounded once.
+fn seconds(ticks: i64, time_base: ffmpeg::Rational) -> f64 {
+    ticks as f64 * f64::from(time_base.numerator()) / f64::from(time_base.denominator())
+}
+
+/// Whether an edit list cuts a packet's frame away.
+fn is_discarded(packet: &packet::Packet) -> bool {
+    // SAFETY: the packet is alive, and one of its fields is read.
+    let flags = unsafe { (*packet.as_ptr()).flags };
+    flags & ffmpeg::ffi::AV_PKT_FLAG_DISCARD != 0
+}
+
+/// Frames to be shown that the container lists. MP4 and its kin list all of them, others
+/// only key frames: 0 for those.
+fn indexed_frames(stream: &format::stream::Stream<'_>, input: &format::context::Input) -> u64 {
+    if !input.format().name().split(',').any(|name| name == "mp4") {
+        return 0;
+    }
+    // SAFETY: the stream belongs to the open input, and entries are only read, below
+    // their number, before anything else is done with the input.
+    unsafe {
+        let stream = stream.as_ptr().cast_mut();
+        let entries = 0..ffmpeg::ffi::avformat_index_get_entries_count(stream);
+        let listed = entries.filter(|&i| {
+            let entry = ffmpeg::ffi::avformat_index_get_entry(stream, i);
+            !entry.is_null() && (*entry).flags() & ffmpeg::ffi::AVINDEX_DISCARD_FRAME == 0
+        });
+        listed.count() as u64
+    }
+}

@@ -1,0 +1,177 @@
+//! FFmpeg's frames as [`FrameLayout`] and bytes.
+
+use crate::error::{Error, Result};
+use crate::frame::{ColorMatrix, FrameLayout, PixelFormat, PlaneLayout};
+use ffmpeg_next::format::Pixel;
+use ffmpeg_next::software::scaling;
+use ffmpeg_next::{Rational, color, format, frame, packet};
+
+/// How a picture is turned for display.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// Clockwise, in degrees: 0, 90, 180 or 270.
+    pub rotation_deg: u32,
+    /// Mirrored horizontally afterwards.
+    pub flip: bool,
+}
+
+impl Turn {
+    /// What the container's display matrix asks for; angles between are rounded.
+    pub fn of(stream: &format::stream::Stream<'_>) -> Self {
+        let matrix = stream.side_data().find(|data| data.kind() == packet::side_data::Type::DisplayMatrix);
+        matrix.and_then(|matrix| Self::from_matrix(matrix.data())).unwrap_or(Self { rotation_deg: 0, flip: false })
+    }
+
+    /// From nine native-endian 32-bit numbers: `x' = a·x + c·y`, `y' = b·x + d·y`, of
+    /// which the first, second, fourth and fifth are a, b, c and d.
+    fn from_matrix(bytes: &[u8]) -> Option<Self> {
+        let value = |i: usize| Some(f64::from(i32::from_ne_bytes(*bytes.get(4 * i..)?.first_chunk()?)));
+        let [a, b, c, d] = [value(0)?, value(1)?, value(3)?, value(4)?];
+        // Mirrored pictures are turned as if the mirror came last.
+        let flip = a * d - b * c < 0.0;
+        let angle = if flip { b.atan2(-a) } else { b.atan2(a) };
+        let quarter = (angle.to_degrees() / 90.0).round() as i32;
+        Some(Self { rotation_deg: quarter.rem_euclid(4) as u32 * 90, flip })
+    }
+
+    /// Size in pixels as shown, of a picture with pixels of some shape.
+    pub fn shown(self, width: u32, height: u32, pixel_shape: Rational) -> (u32, u32) {
+        let shape = f64::from(pixel_shape);
+        let (width, height) = match shape {
+            shape if shape.is_finite() && shape > 1.0 => ((f64::from(width) * shape).round() as u32, height),
+            shape if shape.is_finite() && shape > 0.0 => (width, (f64::from(height) / shape).round() as u32),
+            _ => (width, height),
+        };
+        if self.rotation_deg % 180 == 90 { (height, width) } else { (width, height) }
+    }
+}
+
+/// Copies a frame's planes, row by row without padding, and says what they are. Formats
+/// that the rest of the crate does not read are converted first.
+pub fn copy(frame: &frame::Video, turn: Turn, data: &mut Vec<u8>) -> Result<FrameLayout> {
+    let upside_down = (0..frame.planes()).any(|plane| (frame.stride(plane) as isize) < 0);
+    let Some(format) = known(frame.format()).filter(|_| !upside_down) else {
+        let target = substitute(frame.format());
+        let (width, height) = (frame.width(), frame.height());
+        let convert = |e| Error::Video(format!("cannot convert {:?} pixels ({e})", frame.format()));
+        let context =
+            scaling::Context::get(frame.format(), width, height, target, width, height, scaling::Flags::ACCURATE_RND);
+        let mut converted = frame::Video::empty();
+        context.and_then(|mut context| context.run(frame, &mut converted)).map_err(convert)?;
+        converted.set_color_space(frame.color_space());
+        converted.set_color_range(frame.color_range());
+        return copy_known(&converted, frame.aspect_ratio(), known(target), turn, data);
+    };
+    copy_known(frame, frame.aspect_ratio(), Some(format), turn, data)
+}
+
+fn copy_known(
+    frame: &frame::Video,
+    pixel_shape: Rational,
+    format: Option<PixelFormat>,
+    turn: Turn,
+    data: &mut Vec<u8>,
+) -> Result<FrameLayout> {
+    let format = format.ok_or_else(|| Error::Video(format!("{:?} pixels cannot be read", frame.format())))?;
+    let (width, height) = (frame.width() as usize, frame.height() as usize);
+    data.clear();
+    let mut planes = Vec::new();
+    for (plane, (row_bytes, rows)) in format.plane_sizes(width, height).into_iter().enumerate() {
+        planes.push(PlaneLayout { offset: data.len(), stride: row_bytes });
+        let stride = frame.stride(plane);
+        let bytes = frame.data(plane);
+        match stride == row_bytes {
+            true => data.extend_from_slice(&bytes[..row_bytes * rows]),
+            false => bytes.chunks(stride).take(rows).for_each(|row| data.extend_from_slice(&row[..row_bytes])),
+        }
+    }
+    let (display_width, display_height) = turn.shown(frame.width(), frame.height(), pixel_shape);
+    Ok(FrameLayout {
+        format,
+        width,
+        height,
+        planes,
+        rotation_deg: turn.rotation_deg,
+        flip: turn.flip,
+        display_width: display_width as usize,
+        display_height: display_height as usize,
+        matrix: match frame.color_space() {
+            color::Space::BT709 => ColorMatrix::Bt709,
+            color::Space::BT470BG | color::Space::SMPTE170M | color::Space::FCC => ColorMatrix::Bt601,
+            color::Space::BT2020NCL | color::Space::BT2020CL => ColorMatrix::Bt2020,
+            _ => ColorMatrix::guess(height),
+        },
+        full_range: frame.color_range() == color::Range::JPEG
+            || matches!(frame.format(), Pixel::YUVJ420P | Pixel::YUVJ422P | Pixel::YUVJ444P),
+    })
+}
+
+/// Formats that are read as they are.
+fn known(format: Pixel) -> Option<PixelFormat> {
+    Some(match format {
+        Pixel::YUV420P | Pixel::YUVJ420P => PixelFormat::I420,
+        Pixel::YUV422P | Pixel::YUVJ422P => PixelFormat::I422,
+        Pixel::YUV444P | Pixel::YUVJ444P => PixelFormat::I444,
+        Pixel::YUV420P10LE => PixelFormat::I420P10,
+        Pixel::YUV422P10LE => PixelFormat::I422P10,
+        Pixel::YUV444P10LE => PixelFormat::I444P10,
+        Pixel::YUV420P12LE => PixelFormat::I420P12,
+        Pixel::YUV422P12LE => PixelFormat::I422P12,
+        Pixel::YUV444P12LE => PixelFormat::I444P12,
+        Pixel::NV12 => PixelFormat::Nv12,
+        Pixel::RGBA => PixelFormat::Rgba,
+        Pixel::BGRA => PixelFormat::Bgra,
+        _ => return None,
+    })
+}
+
+/// What another format is converted to: deep ones of half-size chroma stay deep, RGB
+/// stays RGB, the rest becomes 4:4:4.
+fn substitute(format: Pixel) -> Pixel {
+    let name = format.descriptor().map_or("", |descriptor| descriptor.name());
+    match name {
+        _ if name.starts_with("p01") || name.starts_with("yuv420p1") => Pixel::YUV420P10LE,
+        _ if name.contains("rgb") || name.contains("bgr") || name.starts_with("gbr") || name.starts_with("pal8") => {
+            Pixel::RGBA
+        }
+        _ => Pixel::YUV444P,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matrix(values: [i32; 9]) -> Vec<u8> {
+        values.iter().flat_map(|v| v.to_ne_bytes()).collect()
+    }
+
+    /// Display matrices as phones and `ffmpeg -display_rotation` write them.
+    #[test]
+    fn display_matrices_become_turns() {
+        let one = 1 << 16;
+        for ([a, b, c, d], rotation_deg, flip) in [
+            ([1, 0, 0, 1], 0, false),
+            ([0, 1, -1, 0], 90, false),
+            ([-1, 0, 0, -1], 180, false),
+            ([0, -1, 1, 0], 270, false),
+            ([-1, 0, 0, 1], 0, true),
+            ([1, 0, 0, -1], 180, true),
+            ([0, 1, 1, 0], 90, true),
+            ([0, -1, -1, 0], 270, true),
+        ] {
+            let bytes = matrix([a * one, b * one, 0, c * one, d * one, 0, 0, 0, 1 << 30]);
+            assert_eq!(Turn::from_matrix(&bytes), Some(Turn { rotation_deg, flip }), "{a} {b} {c} {d}");
+        }
+        assert_eq!(Turn::from_matrix(&[0; 10]), None);
+    }
+
+    #[test]
+    fn pixels_become_square_and_upright() {
+        let upright = Turn { rotation_deg: 0, flip: false };
+        assert_eq!(upright.shown(720, 576, Rational(16, 15)), (768, 576));
+        assert_eq!(upright.shown(720, 480, Rational(8, 9)), (720, 540));
+        assert_eq!(upright.shown(640, 360, Rational(0, 1)), (640, 360));
+        assert_eq!(Turn { rotation_deg: 90, flip: false }.shown(1920, 1080, Rational(1, 1)), (1080, 1920));
+    }
+}

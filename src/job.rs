@@ -1,0 +1,312 @@
+//! One video natively, from file to folder.
+//!
+//! ```text
+//! thread "decode":   Reader → Measurer ──frames──► Session (this thread) ──candidates──► pool
+//!                                  ◄──buffers──            ▲─────────faces──────────────┘
+//! afterwards:        the choice → Reader → pool → files
+//! ```
+//!
+//! The channel of frames is bounded, and so is the pool: what is slow makes the others
+//! wait, and memory does not grow with the video.
+
+pub mod pool;
+
+use crate::decode::{Decoded, Reader, Tally};
+use crate::error::{Error, Result};
+use crate::faces::pack::{Pack, PackSpec};
+use crate::inference::int8::kernels::Isa;
+use crate::manifest::{Manifest, Options, Video};
+use crate::pipeline::{Measured, Measurer, Session};
+use crate::sampling::Candidate;
+use crate::sampling::selection::FacesMode;
+use pool::{Done, Pool, Task};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::time::Instant;
+
+/// Most bytes of frames between decoding and sampling.
+const MOST_WAITING_BYTES: usize = 160 << 20;
+
+/// How a job tells what it does, and is told to stop.
+pub struct Hooks<'a> {
+    /// Called often; see [`Progress`].
+    pub progress: &'a dyn Fn(Progress),
+    /// Set from elsewhere to end the job with [`Error::Cancelled`].
+    pub cancelled: &'a AtomicBool,
+}
+
+impl Hooks<'_> {
+    fn check(&self) -> Result<()> {
+        if self.cancelled.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(()) }
+    }
+}
+
+/// What a job is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Decoding and sampling every frame.
+    Scan,
+    /// Decoding a few frames again that turned out to be better candidates.
+    Again,
+    /// Waiting for the faces of the last candidates.
+    Faces,
+    /// Writing the chosen frames.
+    Write,
+}
+
+/// How far a stage is.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// What is being done.
+    pub stage: Stage,
+    /// Frames done.
+    pub done: u64,
+    /// Frames to do; an estimate while scanning a container without a list of its frames.
+    pub total: u64,
+}
+
+/// Settings that are not the choice's.
+#[derive(Clone, Copy, Debug)]
+pub struct Threads {
+    /// Of the decoder.
+    pub decoder: usize,
+    /// For faces and files.
+    pub workers: usize,
+}
+
+/// A scanned video: its records, from which any choice can be made and written.
+pub struct Scanned {
+    session: Session,
+    reader: Reader,
+    tally: Tally,
+    video: Video,
+    timings_s: BTreeMap<String, f64>,
+}
+
+/// Scans a video. With faces ignored no face is looked for.
+pub fn scan(path: &Path, options: &Options, threads: Threads, pool: &mut Pool, hooks: &Hooks<'_>) -> Result<Scanned> {
+    let start = Instant::now();
+    let reader = Reader::open(path, threads.decoder)?;
+    let facts = reader.facts().clone();
+    let mut session = Session::new(options, facts.duration_s);
+    let measurer = Measurer::new(&options.detector)?;
+    let frame_bytes = (facts.width as usize * facts.height as usize * 3 / 2).max(1);
+    let waiting = options.batch.min(MOST_WAITING_BYTES / frame_bytes).max(1);
+    let mut faces = Faces { wanted: options.faces != FacesMode::Ignore, pool, done: 0, all: 0 };
+
+    let (send, frames) = sync_channel::<(Decoded, Measured)>(waiting);
+    let (give_back, spare) = channel();
+    let mut end_s = 0f64;
+    let mut reader = std::thread::scope(|scope| {
+        let decoding = scope.spawn(move || decode_all(reader, measurer, &send, &spare));
+        let mut take = || -> Result<()> {
+            for (frame, measured) in &frames {
+                hooks.check()?;
+                let Decoded { time_s, duration_s, layout, mut data } = frame;
+                end_s = end_s.max(time_s + duration_s);
+                let candidate = session.push(time_s, duration_s, measured, &layout, &mut data)?;
+                // Ends with the decoder, which may be gone.
+                let _ = give_back.send(data);
+                faces.look_at(candidate, &mut session)?;
+                (hooks.progress)(Progress { stage: Stage::Scan, done: session.frames(), total: facts.frames });
+            }
+            Ok(())
+        };
+        let taken = take();
+        // Where taking ended early, the decoder learns it from its channel.
+        drop(frames);
+        let decoded = decoding.join().unwrap_or_else(|_| Err(Error::Video("crashed the decoder".into())));
+        match (taken, decoded) {
+            (Err(error), _) | (Ok(()), Err(error)) => Err(error),
+            (Ok(()), Ok(reader)) => Ok(reader),
+        }
+    })
+    .inspect_err(|_| faces.pool.forget())?;
+
+    let tally = reader.tally().clone();
+    let expected = reader.expected();
+    if tally.frames == 0 {
+        let why = tally.notes.first().map(|note| format!(" ({note})")).unwrap_or_default();
+        return Err(Error::Video(format!(
+            "has {expected} frames, none of which could be decoded{why}. Rewriting it may help: ffmpeg -i input -c:v libx264 output.mp4"
+        )));
+    }
+    let last = session.finish();
+    faces.look_at(last, &mut session)?;
+    let again = session.second_look();
+    for (done, &index) in again.iter().enumerate() {
+        hooks.check().inspect_err(|_| faces.pool.forget())?;
+        (hooks.progress)(Progress { stage: Stage::Again, done: done as u64, total: again.len() as u64 });
+        // Without it the choice is only less good.
+        let Some(frame) = reader.find(session.time_of(index)?, &tally.keys_s)? else { continue };
+        let candidate = session.add_candidate(index, &frame.layout, frame.data)?;
+        faces.look_at(Some(candidate), &mut session)?;
+    }
+    let scan_s = start.elapsed().as_secs_f64();
+    faces.finish(&mut session, hooks)?;
+
+    let mut notes = tally.notes.clone();
+    if tally.more_notes > 0 {
+        notes.push(format!("{} more problems while decoding", tally.more_notes));
+    }
+    let missing = expected - tally.frames;
+    if missing > 0 {
+        notes.push(format!("{missing} of {expected} frames are missing: the file is cut off or damaged"));
+    }
+    let video = Video {
+        name: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
+        duration_s: end_s,
+        width: facts.width,
+        height: facts.height,
+        rotation_deg: facts.rotation_deg,
+        codec: facts.codec,
+        frames_expected: expected,
+        frames_decoded: tally.frames,
+        frames_missing: missing,
+        notes,
+    };
+    let total_s = start.elapsed().as_secs_f64();
+    let timings_s = [("scan", scan_s), ("faces_after_scan", total_s - scan_s), ("total", total_s)];
+    let timings_s = timings_s.map(|(name, seconds)| (name.to_string(), seconds)).into();
+    Ok(Scanned { session, reader, tally, video, timings_s })
+}
+
+fn decode_all(
+    mut reader: Reader,
+    mut measurer: Measurer,
+    send: &SyncSender<(Decoded, Measured)>,
+    spare: &Receiver<Vec<u8>>,
+) -> Result<Reader> {
+    while let Some(frame) = reader.decode(spare.try_recv().unwrap_or_default())? {
+        let measured = measurer.measure(&frame.layout, &frame.data)?;
+        if send.send((frame, measured)).is_err() {
+            break;
+        }
+    }
+    Ok(reader)
+}
+
+/// The candidates' way through the pool.
+struct Faces<'a> {
+    wanted: bool,
+    pool: &'a mut Pool,
+    done: u64,
+    all: u64,
+}
+
+impl Faces<'_> {
+    fn look_at(&mut self, candidate: Option<Candidate>, session: &mut Session) -> Result<()> {
+        if let Some(Candidate { index, layout, data, .. }) = candidate.filter(|_| self.wanted) {
+            self.all += 1;
+            self.pool.submit(Task::Analyze, index, layout, data)?;
+        }
+        while let Some(reply) = self.pool.poll() {
+            self.store(reply, session)?;
+        }
+        Ok(())
+    }
+
+    fn store(&mut self, (index, result): (u64, Result<Done>), session: &mut Session) -> Result<()> {
+        self.done += 1;
+        match result? {
+            Done::Faces(faces) => session.set_faces(index, faces),
+            Done::Files(_) => Err(Error::Usage("files came where faces were asked for".into())),
+        }
+    }
+
+    fn finish(&mut self, session: &mut Session, hooks: &Hooks<'_>) -> Result<()> {
+        while let Some(reply) = self.pool.wait() {
+            (hooks.progress)(Progress { stage: Stage::Faces, done: self.done, total: self.all });
+            self.store(reply, session).inspect_err(|_| self.pool.forget())?;
+            hooks.check().inspect_err(|_| self.pool.forget())?;
+        }
+        Ok(())
+    }
+}
+
+/// What the models run on, for the manifest.
+pub fn device() -> String {
+    format!("native ({} INT8 kernels)", Isa::best().name())
+}
+
+impl Scanned {
+    /// The result under `options`, without writing anything.
+    pub fn manifest(&mut self, options: &Options, pack: &PackSpec) -> Result<Manifest> {
+        self.session.detect(&options.detector, options.sensitivity)?;
+        Ok(self.session.manifest(options, pack, self.video.clone(), &device(), self.timings_s.clone()))
+    }
+
+    /// Chooses under `options` and writes frames, faces, the scenes' table and the manifest
+    /// into `folder`. Files get their names when they are complete; the manifest comes last.
+    pub fn write(
+        &mut self,
+        folder: &Path,
+        options: &Options,
+        pack: &Pack,
+        pool: &mut Pool,
+        hooks: &Hooks<'_>,
+    ) -> Result<Manifest> {
+        let start = Instant::now();
+        let mut manifest = self.manifest(options, &pack.spec)?;
+        for inner in ["frames", "faces"] {
+            let inner = folder.join(inner);
+            std::fs::create_dir_all(&inner).map_err(|e| cannot_write(&inner, &e))?;
+        }
+        let names: BTreeMap<u64, Vec<&str>> = (manifest.frames.iter())
+            .map(|f| (f.index, std::iter::once(&f.file).chain(f.faces.iter().map(|face| &face.crop))))
+            .map(|(index, names)| (index, names.map(String::as_str).collect()))
+            .collect();
+        let total = manifest.frames.len() as u64;
+        let mut written = 0;
+        let mut save = |(index, result): (u64, Result<Done>)| -> Result<()> {
+            if let (Done::Files(files), Some(names)) = (result?, names.get(&index)) {
+                names.iter().zip(files).try_for_each(|(name, bytes)| write_whole(&folder.join(name), &bytes))?;
+            }
+            written += 1;
+            (hooks.progress)(Progress { stage: Stage::Write, done: written, total });
+            Ok(())
+        };
+        let mut lost = Vec::new();
+        let mut write_all = |pool: &mut Pool| -> Result<()> {
+            for frame in &manifest.frames {
+                hooks.check()?;
+                match self.reader.find(frame.time_s, &self.tally.keys_s)? {
+                    Some(Decoded { layout, data, .. }) => {
+                        let boxes = frame.faces.iter().map(|face| face.bbox).collect();
+                        pool.submit(Task::Encode(boxes), frame.index, layout, data)?;
+                    }
+                    None => lost.push(frame.index),
+                }
+                while let Some(reply) = pool.poll() {
+                    save(reply)?;
+                }
+            }
+            while let Some(reply) = pool.wait() {
+                save(reply)?;
+            }
+            Ok(())
+        };
+        write_all(pool).inspect_err(|_| pool.forget())?;
+        manifest.leave_out(&lost);
+        manifest.timings_s.insert("export".into(), start.elapsed().as_secs_f64());
+        write_whole(&folder.join("scenes.csv"), manifest.scenes_csv().as_bytes())?;
+        let json = serde_json::to_string_pretty(&manifest).map_err(|e| Error::Usage(e.to_string()))?;
+        write_whole(&folder.join("manifest.json"), (json + "\n").as_bytes())?;
+        Ok(manifest)
+    }
+}
+
+/// Writes a file under another name and renames it when it is complete.
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".part");
+    std::fs::write(&temporary, bytes)
+        .and_then(|()| std::fs::rename(&temporary, path))
+        .map_err(|e| cannot_write(path, &e))
+}
+
+fn cannot_write(path: &Path, error: &std::io::Error) -> Error {
+    Error::Usage(format!("cannot write {}: {error}", path.display()))
+}
