@@ -81,6 +81,8 @@ pub struct Reader {
     last_s: f64,
     /// The file is read to its end, and the decoder gives what it holds.
     draining: bool,
+    /// Frames before this time are decoded only as far as others need them.
+    wanted_s: f64,
     tally: Tally,
 }
 
@@ -141,6 +143,7 @@ impl Reader {
             frame: ffmpeg::frame::Video::empty(),
             last_s: f64::NEG_INFINITY,
             draining: false,
+            wanted_s: f64::NEG_INFINITY,
             tally: Tally::default(),
         })
     }
@@ -180,6 +183,7 @@ impl Reader {
         let ahead = key > 0 && self.last_s < keys_s[key - 1] - SAME_TIME_S;
         let mut passed = self.last_s >= time_s - SAME_TIME_S || self.draining;
         let mut back = 0;
+        self.wanted_s = time_s;
         loop {
             if passed || (back == 0 && ahead) {
                 if back > key {
@@ -295,6 +299,8 @@ impl Reader {
             }
         }
         self.count(&packet);
+        let early = packet.pts().is_some_and(|pts| seconds(pts, self.time_base) < self.wanted_s - SAME_TIME_S);
+        self.decoder.skip_frame(if early { ffmpeg::Discard::NonReference } else { ffmpeg::Discard::Default });
         match self.decoder.send_packet(&packet) {
             Ok(()) => {}
             Err(error) => self.note(|at| format!("decoding failed after {at}: {error}")),

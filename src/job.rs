@@ -85,21 +85,43 @@ pub struct Scanned {
     timings_s: BTreeMap<String, f64>,
 }
 
-/// Scans a video. With faces ignored no face is looked for.
+/// Scans a video, for a choice of frames. With faces ignored no face is looked for.
 pub fn scan(path: &Path, options: &Options, threads: Threads, pool: &mut Pool, hooks: &Hooks<'_>) -> Result<Scanned> {
     let start = Instant::now();
+    let wanted = options.faces != FacesMode::Ignore;
+    let mut faces = Faces { pool: wanted.then_some(pool), done: 0, all: 0 };
+    let mut scan_s = 0.0;
+    let mut run = || -> Result<Scanned> {
+        let mut scanned = read(path, options, threads, &mut faces, hooks)?;
+        scanned.look_again(&mut faces, hooks)?;
+        scan_s = start.elapsed().as_secs_f64();
+        faces.finish(&mut scanned.session, hooks)?;
+        Ok(scanned)
+    };
+    let mut scanned = run().inspect_err(|_| faces.forget())?;
+    let total_s = start.elapsed().as_secs_f64();
+    let timings_s = [("scan", scan_s), ("faces_after_scan", total_s - scan_s), ("total", total_s)];
+    scanned.timings_s = timings_s.map(|(name, seconds)| (name.to_string(), seconds)).into();
+    Ok(scanned)
+}
+
+/// Scans a video for its scenes alone: the result has all of them, and no good choice of frames.
+pub fn scenes(path: &Path, options: &Options, threads: Threads, hooks: &Hooks<'_>) -> Result<Scanned> {
+    read(path, options, threads, &mut Faces { pool: None, done: 0, all: 0 }, hooks)
+}
+
+/// Decodes and samples every frame.
+fn read(path: &Path, options: &Options, threads: Threads, faces: &mut Faces<'_>, hooks: &Hooks<'_>) -> Result<Scanned> {
     let reader = Reader::open(path, threads.decoder)?;
     let facts = reader.facts().clone();
     let mut session = Session::new(options, facts.duration_s);
     let measurer = Measurer::new(&options.detector)?;
     let frame_bytes = (facts.width as usize * facts.height as usize * 3 / 2).max(1);
     let waiting = options.batch.min(MOST_WAITING_BYTES / frame_bytes).max(1);
-    let mut faces = Faces { wanted: options.faces != FacesMode::Ignore, pool, done: 0, all: 0 };
-
     let (send, frames) = sync_channel::<(Decoded, Measured)>(waiting);
     let (give_back, spare) = channel();
     let mut end_s = 0f64;
-    let mut reader = std::thread::scope(|scope| {
+    let reader = std::thread::scope(|scope| {
         let decoding = scope.spawn(move || decode_all(reader, measurer, &send, &spare));
         let mut take = || -> Result<()> {
             for (frame, measured) in &frames {
@@ -122,8 +144,7 @@ pub fn scan(path: &Path, options: &Options, threads: Threads, pool: &mut Pool, h
             (Err(error), _) | (Ok(()), Err(error)) => Err(error),
             (Ok(()), Ok(reader)) => Ok(reader),
         }
-    })
-    .inspect_err(|_| faces.pool.forget())?;
+    })?;
 
     let tally = reader.tally().clone();
     let expected = reader.expected();
@@ -135,18 +156,6 @@ pub fn scan(path: &Path, options: &Options, threads: Threads, pool: &mut Pool, h
     }
     let last = session.finish();
     faces.look_at(last, &mut session)?;
-    let again = session.second_look();
-    for (done, &index) in again.iter().enumerate() {
-        hooks.check().inspect_err(|_| faces.pool.forget())?;
-        (hooks.progress)(Progress { stage: Stage::Again, done: done as u64, total: again.len() as u64 });
-        // Without it the choice is only less good.
-        let Some(frame) = reader.find(session.time_of(index)?, &tally.keys_s)? else { continue };
-        let candidate = session.add_candidate(index, &frame.layout, frame.data)?;
-        faces.look_at(Some(candidate), &mut session)?;
-    }
-    let scan_s = start.elapsed().as_secs_f64();
-    faces.finish(&mut session, hooks)?;
-
     let mut notes = tally.notes.clone();
     if tally.more_notes > 0 {
         notes.push(format!("{} more problems while decoding", tally.more_notes));
@@ -167,10 +176,7 @@ pub fn scan(path: &Path, options: &Options, threads: Threads, pool: &mut Pool, h
         frames_missing: missing,
         notes,
     };
-    let total_s = start.elapsed().as_secs_f64();
-    let timings_s = [("scan", scan_s), ("faces_after_scan", total_s - scan_s), ("total", total_s)];
-    let timings_s = timings_s.map(|(name, seconds)| (name.to_string(), seconds)).into();
-    Ok(Scanned { session, reader, tally, video, timings_s })
+    Ok(Scanned { session, reader, tally, video, timings_s: BTreeMap::new() })
 }
 
 fn decode_all(
@@ -190,39 +196,48 @@ fn decode_all(
 
 /// The candidates' way through the pool.
 struct Faces<'a> {
-    wanted: bool,
-    pool: &'a mut Pool,
+    /// `None` where no face is looked for.
+    pool: Option<&'a mut Pool>,
     done: u64,
     all: u64,
 }
 
 impl Faces<'_> {
     fn look_at(&mut self, candidate: Option<Candidate>, session: &mut Session) -> Result<()> {
-        if let Some(Candidate { index, layout, data, .. }) = candidate.filter(|_| self.wanted) {
+        let Some(pool) = &mut self.pool else { return Ok(()) };
+        if let Some(Candidate { index, layout, data, .. }) = candidate {
             self.all += 1;
-            self.pool.submit(Task::Analyze, index, layout, data)?;
+            pool.submit(Task::Analyze, index, layout, data)?;
         }
-        while let Some(reply) = self.pool.poll() {
-            self.store(reply, session)?;
+        while let Some(reply) = pool.poll() {
+            self.done += 1;
+            store(reply, session)?;
         }
         Ok(())
-    }
-
-    fn store(&mut self, (index, result): (u64, Result<Done>), session: &mut Session) -> Result<()> {
-        self.done += 1;
-        match result? {
-            Done::Faces(faces) => session.set_faces(index, faces),
-            Done::Files(_) => Err(Error::Usage("files came where faces were asked for".into())),
-        }
     }
 
     fn finish(&mut self, session: &mut Session, hooks: &Hooks<'_>) -> Result<()> {
-        while let Some(reply) = self.pool.wait() {
+        while let Some(reply) = self.pool.as_mut().and_then(|pool| pool.wait()) {
+            hooks.check()?;
             (hooks.progress)(Progress { stage: Stage::Faces, done: self.done, total: self.all });
-            self.store(reply, session).inspect_err(|_| self.pool.forget())?;
-            hooks.check().inspect_err(|_| self.pool.forget())?;
+            self.done += 1;
+            store(reply, session)?;
         }
         Ok(())
+    }
+
+    /// Drops what is under way.
+    fn forget(&mut self) {
+        if let Some(pool) = &mut self.pool {
+            pool.forget();
+        }
+    }
+}
+
+fn store((index, result): (u64, Result<Done>), session: &mut Session) -> Result<()> {
+    match result? {
+        Done::Faces(faces) => session.set_faces(index, faces),
+        Done::Files(_) => Err(Error::Usage("files came where faces were asked for".into())),
     }
 }
 
@@ -232,6 +247,20 @@ pub fn device() -> String {
 }
 
 impl Scanned {
+    /// Decodes a few frames again that turned out to be better candidates.
+    fn look_again(&mut self, faces: &mut Faces<'_>, hooks: &Hooks<'_>) -> Result<()> {
+        let again = self.session.second_look();
+        for (done, &index) in again.iter().enumerate() {
+            hooks.check()?;
+            (hooks.progress)(Progress { stage: Stage::Again, done: done as u64, total: again.len() as u64 });
+            // Without it the choice is only less good.
+            let Some(frame) = self.reader.find(self.session.time_of(index)?, &self.tally.keys_s)? else { continue };
+            let candidate = self.session.add_candidate(index, &frame.layout, frame.data)?;
+            faces.look_at(Some(candidate), &mut self.session)?;
+        }
+        Ok(())
+    }
+
     /// The result under `options`, without writing anything.
     pub fn manifest(&mut self, options: &Options, pack: &PackSpec) -> Result<Manifest> {
         self.session.detect(&options.detector, options.sensitivity)?;

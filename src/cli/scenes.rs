@@ -6,7 +6,7 @@ use super::{Ended, Outcome, cancelled};
 use clap::Args;
 use framesift::Error;
 use framesift::faces::pack::Pack;
-use framesift::job::{self, Hooks, pool::Pool};
+use framesift::job::{self, Hooks};
 use std::path::PathBuf;
 
 #[derive(Args)]
@@ -34,8 +34,7 @@ pub fn run(options: &Options) -> Outcome {
     let manifest = {
         let shown = Shown::new(options.progress, &name);
         let hooks = Hooks { progress: &|progress| shown.update(progress), cancelled: cancelled() };
-        let mut pool = Pool::new(1, &pack);
-        let scanned = job::scan(&options.video, &choice, options.scenes.threads(1), &mut pool, &hooks);
+        let scanned = job::scenes(&options.video, &choice, options.scenes.threads(1), &hooks);
         scanned.and_then(|mut scanned| scanned.manifest(&choice, &pack.spec)).map_err(|error| match error {
             Error::Cancelled => Ended::Cancelled,
             error => Ended::Failed(format!("{name} {error}").into()),
