@@ -245,3 +245,69 @@ fn faces_in_images_are_told_a_line_each() {
     let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one line of JSON");
     assert_eq!(told["faces"][0]["embedding"].as_array().map(Vec::len), Some(192));
 }
+
+#[test]
+fn options_come_from_the_command_line_then_variables_then_a_file() {
+    let folder = folder("config");
+    let video = folder.join("shots.mp4");
+    clip(&video, 1);
+    let config = folder.join("config.toml");
+    std::fs::write(&config, "budget = 7\nfaces = \"ignore\"\nsimilarity = 0.9\njson = true\n").expect("can be written");
+    let run = |name: &str, more: &[&str], variables: &[(&str, &str)]| {
+        let out = folder.join(name);
+        let arguments = [&["extract", path(&video), "--config", path(&config), "--out", path(&out)], more].concat();
+        let output = Command::new(env!("CARGO_BIN_EXE_framesift"))
+            .args(arguments)
+            .envs(variables.iter().copied())
+            .output()
+            .expect("framesift runs");
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        assert!(text(&output.stdout).starts_with('{'), "`json = true` counts");
+        json(&out.join("manifest.json"))["options"].clone()
+    };
+    let options = run("file", &[], &[]);
+    assert_eq!((options["budget"].as_u64(), options["faces"].as_str()), (Some(7), Some("ignore")));
+    assert!((options["similarity"].as_f64().expect("a number") - 0.9).abs() < 1e-6);
+    assert_eq!(run("variable", &[], &[("FRAMESIFT_BUDGET", "5")])["budget"], 5);
+    assert_eq!(run("flag", &["--budget", "3"], &[("FRAMESIFT_BUDGET", "5")])["budget"], 3);
+
+    for (content, why) in [
+        ("bugdet = 7", "no option `bugdet`"),
+        ("budget = \"many\"", "'many'"),
+        ("budget = [1]", "kind"),
+        ("budget", "config.toml"),
+    ] {
+        std::fs::write(&config, content).expect("can be written");
+        let out = folder.join("never");
+        let output = framesift(&["extract", path(&video), "--config", path(&config), "--out", path(&out)]);
+        assert_eq!(output.status.code(), Some(2), "{content}");
+        assert!(text(&output.stderr).contains(why), "{content}: {}", text(&output.stderr));
+        assert!(!out.exists());
+    }
+}
+
+#[test]
+fn a_dry_run_writes_nothing() {
+    let folder = folder("dry");
+    let video = folder.join("shots.mp4");
+    clip(&video, 1);
+    let out = folder.join("out");
+    let output = framesift(&["extract", path(&video), "--out", path(&out), "--dry-run"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let said = text(&output.stdout);
+    assert!(said.contains("640 × 360, h264, 3.0 s, about 75 frames") && said.contains(path(&out)), "{said}");
+    assert!(!out.exists());
+}
+
+#[test]
+fn the_manual_and_completions_know_every_subcommand() {
+    let folder = folder("man");
+    assert!(framesift(&["man", "--out", path(&folder)]).status.success());
+    let completions = text(&framesift(&["completions", "bash"]).stdout);
+    for name in ["extract", "scenes", "faces", "doctor", "bench"] {
+        let page = std::fs::read_to_string(folder.join(format!("framesift-{name}.1"))).expect("a page");
+        assert!(page.contains("OPTIONS"), "{name}");
+        assert!(completions.contains(name), "{name}");
+    }
+    assert!(std::fs::read_to_string(folder.join("framesift-extract.1")).expect("a page").contains("budget"));
+}

@@ -5,6 +5,7 @@ use super::progress::{Show, Shown};
 use super::{Ended, Outcome, cancelled, peak_rss_bytes};
 use clap::Args;
 use framesift::Error;
+use framesift::decode::{Facts, Reader};
 use framesift::faces::pack::Pack;
 use framesift::job::{self, Hooks, pool::Pool};
 use framesift::manifest::{Manifest, Options as Choice};
@@ -28,6 +29,9 @@ pub struct Options {
     /// Print one JSON object a video: counts, timings, memory.
     #[arg(long)]
     json: bool,
+    /// Only say what would be done: open the videos, and write nothing.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 pub fn run(options: &Options) -> Outcome {
@@ -40,6 +44,9 @@ pub fn run(options: &Options) -> Outcome {
     if let Some(folder) = jobs.iter().map(|(_, folder)| folder).find(|folder| !is_new_or_empty(folder)) {
         let why = "must be new or empty, so that nothing is overwritten";
         return Err(Ended::Usage(format!("the folder {} {why}", folder.display())));
+    }
+    if options.dry_run {
+        return plan(&jobs);
     }
     let pack = Pack::built_in()?;
     let mut pool = Pool::new(options.sift.threads().workers, &pack);
@@ -55,11 +62,34 @@ pub fn run(options: &Options) -> Outcome {
             }
         }
     }
+    ended(failed, jobs.len())
+}
+
+fn ended(failed: usize, of: usize) -> Outcome {
     match failed {
         0 => Ok(()),
-        _ if jobs.len() == 1 => Err(Ended::Told),
-        _ => Err(Ended::Failed(format!("{failed} of {} videos failed", jobs.len()).into())),
+        _ if of == 1 => Err(Ended::Told),
+        _ => Err(Ended::Failed(format!("{failed} of {of} videos failed").into())),
     }
+}
+
+/// Tells what would be read and where it would be written.
+fn plan(jobs: &[(PathBuf, PathBuf)]) -> Outcome {
+    let mut failed = 0;
+    for (video, folder) in jobs {
+        match Reader::open(video, 1) {
+            Ok(reader) => {
+                let Facts { duration_s, width, height, codec, frames, .. } = reader.facts();
+                let facts = format!("{width} × {height}, {codec}, {duration_s:.1} s, about {frames} frames");
+                println!("{} ({facts}) would be written to {}", video.display(), folder.display());
+            }
+            Err(error) => {
+                failed += 1;
+                eprintln!("framesift: {} {error}", video.display());
+            }
+        }
+    }
+    ended(failed, jobs.len())
 }
 
 /// Which folder each video is written to.

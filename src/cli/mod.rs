@@ -7,18 +7,23 @@
 //! bench    the networks in our INT8 kernels, in FP32 and in ONNX Runtime
 //! doctor   what this machine has, and what to install for the rest
 //!
-//! options  the flags that several of them share; progress: what is told meanwhile
+//! man      the manual as man pages; completions: for shells
+//!
+//! options  the flags that several of them share; config: where else they may be set;
+//! progress: what is told meanwhile
 //! ```
 
 mod bench;
+mod config;
 mod doctor;
 mod extract;
 mod faces;
+mod man;
 mod options;
 mod progress;
 mod scenes;
 
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,6 +32,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[derive(Parser)]
 #[command(name = "framesift", version, arg_required_else_help = true)]
 struct Cli {
+    /// TOML file of options by their long names, such as `budget = 300`. Without it: $FRAMESIFT_CONFIG, then
+    /// ~/.config/framesift/config.toml. The command line and variables like $FRAMESIFT_BUDGET go first.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -43,6 +52,13 @@ enum Command {
     Bench(bench::Options),
     /// Says what this machine has and what to install for the rest.
     Doctor(doctor::Options),
+    /// Prints the completions for a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Writes the manual as man pages.
+    Man(man::Options),
 }
 
 /// Where ONNX Runtime is.
@@ -90,7 +106,12 @@ fn peak_rss_bytes() -> Option<u64> {
 
 /// Runs the command line. 0: done; 1: failed; 2: bad usage; 130: cancelled.
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let command = config::with_environment(Cli::command());
+    let cli = match config::with_file(&command, std::env::args_os().collect()) {
+        Ok(arguments) => command.try_get_matches_from(arguments).and_then(|found| Cli::from_arg_matches(&found)),
+        Err(text) => return bad_usage(text),
+    };
+    let cli = cli.unwrap_or_else(|error| error.exit());
     // Without a handler the job ends at once, which loses no more.
     let _ = ctrlc::set_handler(|| {
         if cancelled().swap(true, Ordering::Relaxed) {
@@ -104,13 +125,20 @@ pub fn run() -> ExitCode {
         Command::Faces(options) => faces::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Doctor(options) => doctor::run(&options),
+        Command::Completions { shell } => {
+            clap_complete::generate(
+                shell,
+                &mut config::with_environment(Cli::command()),
+                "framesift",
+                &mut std::io::stdout(),
+            );
+            Ok(())
+        }
+        Command::Man(options) => man::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Ended::Usage(text)) => {
-            let _ = Cli::command().error(clap::error::ErrorKind::ValueValidation, text).print();
-            ExitCode::from(2)
-        }
+        Err(Ended::Usage(text)) => bad_usage(text),
         Err(Ended::Failed(error)) => {
             eprintln!("framesift: {error}");
             ExitCode::from(1)
@@ -121,4 +149,10 @@ pub fn run() -> ExitCode {
             ExitCode::from(130)
         }
     }
+}
+
+fn bad_usage(text: String) -> ExitCode {
+    // Where even that cannot be printed, the status says it.
+    let _ = Cli::command().error(clap::error::ErrorKind::ValueValidation, text).print();
+    ExitCode::from(2)
 }
