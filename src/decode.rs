@@ -165,6 +165,7 @@ impl Reader {
 
     /// The next frame, its pixels in `buffer`; `None` after the last one.
     pub fn decode(&mut self, buffer: Vec<u8>) -> Result<Option<Decoded>> {
+        self.wanted_s = f64::NEG_INFINITY;
         match self.advance() {
             Some(time_s) => {
                 self.tally.frames += 1;
@@ -209,13 +210,10 @@ impl Reader {
 
     /// Goes on from the key frame at `time_s`, or from the start of the file.
     fn seek(&mut self, time_s: f64) -> Result<()> {
-        let target = match time_s.is_finite() {
-            true => (time_s * f64::from(ffmpeg::ffi::AV_TIME_BASE)).ceil() as i64,
-            false => i64::MIN,
-        };
+        let target = (time_s * f64::from(ffmpeg::ffi::AV_TIME_BASE)).ceil() as i64;
         let sought = match time_s.is_finite() {
             true => self.input.seek(target, ..target.saturating_add(1)),
-            false => self.input.seek(i64::MIN, ..),
+            false => self.input.seek(0, ..),
         };
         sought.map_err(|e| Error::Video(format!("cannot be read from another place ({e})")))?;
         self.decoder.flush();

@@ -331,9 +331,11 @@ impl Scanned {
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".part");
-    std::fs::write(&temporary, bytes)
-        .and_then(|()| std::fs::rename(&temporary, path))
-        .map_err(|e| cannot_write(path, &e))
+    std::fs::write(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, path)).map_err(|e| {
+        // What is half written is of no use; that it may stay as well changes nothing.
+        let _ = std::fs::remove_file(&temporary);
+        cannot_write(path, &e)
+    })
 }
 
 fn cannot_write(path: &Path, error: &std::io::Error) -> Error {

@@ -185,6 +185,10 @@ fn one_bad_file_does_not_stop_the_rest() {
     assert!(said.contains("2 of 3 videos failed"), "{said}");
     assert!(json(&out.join("good/manifest.json"))["frames"].as_array().is_some_and(|frames| !frames.is_empty()));
     assert!(text(&output.stdout).contains("75 of 75 frames decoded, 0 missing"), "{}", text(&output.stdout));
+    assert!(!out.join("bad").exists(), "no empty folders stay behind");
+    let nowhere = framesift(&["extract", path(&folder.join("good.mp4")), "--out", "/proc/nowhere/out"]);
+    assert_eq!(nowhere.status.code(), Some(1));
+    assert!(text(&nowhere.stderr).contains("cannot be written to /proc/nowhere/out"), "{}", text(&nowhere.stderr));
     for (arguments, why) in [
         (vec!["extract", "missing.mp4", "--out", "/tmp/x"], "there is no file missing.mp4"),
         (vec!["extract", "a.mp4", "--out", "/tmp/x", "--similarity", "2"], "from 0 to 1"),

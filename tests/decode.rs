@@ -215,6 +215,8 @@ fn a_frame_is_found_again() {
     assert!(reader.find(1.019, &keys_s).expect("goes on").is_none(), "nothing is shown first at this time");
     assert!(reader.find(99.0, &keys_s).expect("goes on").is_none(), "the video has ended");
     assert!(reader.find(frames[5].time_s, &keys_s).expect("goes on").is_some());
+    let found = reader.find(frames[2].time_s, &[]).expect("goes on").expect("is found from the start of the file");
+    assert!(found.data == frames[2].data);
 }
 
 #[test]

@@ -52,7 +52,15 @@ pub fn run(options: &Options) -> Outcome {
     let mut pool = Pool::new(options.sift.threads().workers, &pack);
     let mut failed = 0;
     for (video, folder) in &jobs {
-        match sift(video, folder, options, &choice, &pack, &mut pool) {
+        // Whether it can be written to shows before an hour of work, not after.
+        let made = std::fs::create_dir_all(folder);
+        let made = made.map_err(|e| Error::Usage(format!("cannot be written to {}: {e}", folder.display())));
+        let done = made.and_then(|()| sift(video, folder, options, &choice, &pack, &mut pool));
+        if done.is_err() {
+            // Succeeds where nothing was written.
+            let _ = std::fs::remove_dir(folder);
+        }
+        match done {
             Ok(()) => {}
             Err(Error::Cancelled) => return Err(Ended::Cancelled),
             Err(error) => {
