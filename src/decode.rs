@@ -96,6 +96,9 @@ impl Reader {
         if length == 0 {
             return Err(Error::Video("is empty (0 bytes): copy it again from where it came".into()));
         }
+        if path.to_str().is_none() {
+            return Err(Error::Video("has a name that is not UTF-8: rename it".into()));
+        }
         let input = format::input(path).map_err(|e| {
             Error::Video(format!(
                 "is no video file that FFmpeg knows, or its index is damaged ({e}). A recording that was interrupted can \
@@ -215,7 +218,7 @@ impl Reader {
             true => self.input.seek(target, ..target.saturating_add(1)),
             false => self.input.seek(0, ..),
         };
-        sought.map_err(|e| Error::Video(format!("cannot be read from another place ({e})")))?;
+        sought.map_err(|e| Error::Video(format!("cannot be read from another place ({e}). A stream without a container needs one: ffmpeg -i input -c copy output.mkv")))?;
         self.decoder.flush();
         self.draining = false;
         self.last_s = f64::NEG_INFINITY;
@@ -284,7 +287,8 @@ impl Reader {
         let mut errors = 0;
         loop {
             match packet.read(&mut self.input) {
-                Ok(()) if packet.stream() != self.stream => continue,
+                // To a decoder an empty packet would mean the end of the video.
+                Ok(()) if packet.stream() != self.stream || packet.size() == 0 => continue,
                 Ok(()) => break,
                 Err(ffmpeg::Error::Eof) => return self.drain(),
                 Err(error) => {

@@ -254,7 +254,9 @@ impl Scanned {
             hooks.check()?;
             (hooks.progress)(Progress { stage: Stage::Again, done: done as u64, total: again.len() as u64 });
             // Without it the choice is only less good.
-            let Some(frame) = self.reader.find(self.session.time_of(index)?, &self.tally.keys_s)? else { continue };
+            let Some(frame) = self.reader.find(self.session.time_of(index)?, &self.tally.keys_s).ok().flatten() else {
+                continue;
+            };
             let candidate = self.session.add_candidate(index, &frame.layout, frame.data)?;
             faces.look_at(Some(candidate), &mut self.session)?;
         }
@@ -318,6 +320,9 @@ impl Scanned {
             Ok(())
         };
         write_all(pool).inspect_err(|_| pool.forget())?;
+        if !lost.is_empty() && lost.len() == manifest.frames.len() {
+            return Err(Error::Video("was scanned, but none of the chosen frames could be decoded again".into()));
+        }
         manifest.leave_out(&lost);
         manifest.timings_s.insert("export".into(), start.elapsed().as_secs_f64());
         write_whole(&folder.join("scenes.csv"), manifest.scenes_csv().as_bytes())?;

@@ -10,7 +10,7 @@ use framesift::faces::pack::Pack;
 use framesift::job::{self, Hooks, pool::Pool};
 use framesift::manifest::{Manifest, Options as Choice};
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 #[derive(Args)]
@@ -105,13 +105,13 @@ fn folders(videos: &[PathBuf], out: &Path) -> Vec<(PathBuf, PathBuf)> {
     if let [video] = videos {
         return vec![(video.clone(), out.to_path_buf())];
     }
-    let mut used: BTreeMap<String, usize> = BTreeMap::new();
+    let mut used = BTreeSet::new();
     let mut folder = |video: &PathBuf| {
         let name = video.file_stem().unwrap_or(video.as_os_str()).to_string_lossy().into_owned();
-        // Names that differ in their ends only get numbers.
-        let times = used.entry(name.clone()).or_default();
-        *times += 1;
-        out.join(if *times == 1 { name } else { format!("{name}-{times}") })
+        // Names that are taken get numbers.
+        let numbered = (2..).map(|number| format!("{name}-{number}"));
+        let free = std::iter::once(name.clone()).chain(numbered).find(|name| used.insert(name.clone()));
+        out.join(free.unwrap_or(name))
     };
     videos.iter().map(|video| (video.clone(), folder(video))).collect()
 }
@@ -145,7 +145,7 @@ fn tell(manifest: &Manifest, folder: &Path, as_json: bool) {
     let faces: usize = frames.iter().map(|frame| frame.faces.len()).sum();
     if as_json {
         let told = json!({
-            "out": folder,
+            "out": folder.display().to_string(),
             "frames_expected": video.frames_expected,
             "frames_decoded": video.frames_decoded,
             "frames_missing": video.frames_missing,
@@ -178,9 +178,9 @@ mod tests {
 
     #[test]
     fn several_videos_get_folders_of_their_own() {
-        let videos = ["a/x.mp4", "b/x.mkv", "y.mp4"].map(PathBuf::from);
+        let videos = ["a/x.mp4", "b/x.mkv", "y.mp4", "x-2.mp4"].map(PathBuf::from);
         let named: Vec<PathBuf> = folders(&videos, Path::new("out")).into_iter().map(|(_, folder)| folder).collect();
-        assert_eq!(named, ["out/x", "out/x-2", "out/y"].map(PathBuf::from));
+        assert_eq!(named, ["out/x", "out/x-2", "out/y", "out/x-2-2"].map(PathBuf::from));
         assert_eq!(folders(&videos[..1], Path::new("out"))[0].1, Path::new("out"));
     }
 }

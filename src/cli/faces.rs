@@ -47,7 +47,10 @@ pub fn run(options: &Options) -> Outcome {
                         told
                     })
                     .collect();
-                println!("{}", json!({ "image": path, "width": width, "height": height, "faces": faces }));
+                println!(
+                    "{}",
+                    json!({ "image": path.display().to_string(), "width": width, "height": height, "faces": faces })
+                );
             }
             Err(error) => {
                 failed += 1;

@@ -112,12 +112,15 @@ pub fn run() -> ExitCode {
         Err(text) => return bad_usage(text),
     };
     let cli = cli.unwrap_or_else(|error| error.exit());
-    // Without a handler the job ends at once, which loses no more.
-    let _ = ctrlc::set_handler(|| {
-        if cancelled().swap(true, Ordering::Relaxed) {
-            // The second time, whatever it is doing.
-            std::process::exit(130);
-        }
+    // The others have nothing to tidy up. Without a handler a job ends at once, which loses no more.
+    let tidies = matches!(cli.command, Command::Extract(_) | Command::Scenes(_));
+    let _ = tidies.then(|| {
+        ctrlc::set_handler(|| {
+            if cancelled().swap(true, Ordering::Relaxed) {
+                // The second time, whatever it is doing.
+                std::process::exit(130);
+            }
+        })
     });
     let outcome = match cli.command {
         Command::Extract(options) => extract::run(&options),

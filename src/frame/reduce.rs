@@ -20,6 +20,7 @@ pub(super) fn reduce_bytes<'a>(
     step: usize,
     row: impl Fn(usize) -> &'a [u8],
 ) -> Plane {
+    let k = k.min(width).min(height).max(1);
     let rows = |reduce: &dyn Fn(usize, &mut [u8])| {
         let (w, h) = (width / k, (height / k).div_ceil(step));
         let mut data = vec![0; w * h];
@@ -28,8 +29,8 @@ pub(super) fn reduce_bytes<'a>(
     };
     match k {
         1 => rows(&|y, out| out.copy_from_slice(row(y))),
-        2 if width >= 2 => rows(&|y, out| kernel::halve([row(y), row(y + 1)], out)),
-        3 if width >= 3 => rows(&|y, out| kernel::third([row(y), row(y + 1), row(y + 2)], out)),
+        2 => rows(&|y, out| kernel::halve([row(y), row(y + 1)], out)),
+        3 => rows(&|y, out| kernel::third([row(y), row(y + 1), row(y + 2)], out)),
         // One row at a time: with several, compilers for wasm give up vectors.
         _ => box_reduce(width, height, k, step, |y, sums| {
             row(y).iter().zip(sums).for_each(|(&v, sum)| *sum += u16::from(v));
@@ -296,6 +297,19 @@ mod tests {
             let some = reduce_bytes(width, height, k, 2, |y| &plane[y * width..(y + 1) * width]);
             let every_other: Vec<u8> = reduced.data.chunks_exact(reduced.width).step_by(2).flatten().copied().collect();
             assert_eq!((some.height * some.width, some.data), (every_other.len(), every_other));
+        }
+    }
+
+    #[test]
+    fn planes_smaller_than_a_block_are_reduced_as_far_as_they_go() {
+        for (width, height) in [(7, 1), (1, 7), (8, 2), (1, 1)] {
+            let data = vec![9; width * height];
+            for k in 1..=4 {
+                let reduced = reduce_bytes(width, height, k, 1, |y| &data[y * width..(y + 1) * width]);
+                let k = k.min(width).min(height);
+                assert_eq!((reduced.width, reduced.height), (width / k, height / k));
+                assert!(reduced.data.iter().all(|&v| v == 9));
+            }
         }
     }
 
