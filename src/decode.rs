@@ -12,12 +12,14 @@ use crate::frame::FrameLayout;
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::packet::Ref as _;
 use ffmpeg_next::{codec, format, media, packet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Presentation times are equal when they differ by less than this.
 const SAME_TIME_S: f64 = 0.0005;
 /// Read errors in a row after which a file is given up.
 const MOST_READ_ERRORS: usize = 64;
+/// Further back than this, times begin again; otherwise a frame is out of order.
+const MOST_STEP_BACK_S: f64 = 1.0;
 /// Errors that are told one by one; the rest is only counted.
 const MOST_NOTES: usize = 5;
 
@@ -61,12 +63,31 @@ pub struct Tally {
     pub notes: Vec<String>,
     /// Further problems, without words.
     pub more_notes: u64,
-    /// Times of the key frames in seconds, in order.
+    /// Times of the key frames in seconds, in order; none where times step back.
     pub keys_s: Vec<f64>,
+    /// Whether the file's times step back somewhere, as those of joined recordings do.
+    pub stepped_back: bool,
+}
+
+/// How a search for a frame ended.
+enum Search {
+    Found(Decoded),
+    /// Frames on both sides were decoded, or the end was reached, but not this one.
+    Absent,
+    /// It began behind the frame.
+    Late,
+}
+
+impl Search {
+    fn found(self) -> Option<Decoded> {
+        if let Self::Found(frame) = self { Some(frame) } else { None }
+    }
 }
 
 /// A video file that is being decoded.
 pub struct Reader {
+    path: PathBuf,
+    threads: usize,
     input: format::context::Input,
     decoder: codec::decoder::Video,
     stream: usize,
@@ -83,6 +104,10 @@ pub struct Reader {
     draining: bool,
     /// Frames before this time are decoded only as far as others need them.
     wanted_s: f64,
+    /// What is added to the file's times, where they stepped back.
+    offset_s: f64,
+    /// Shape of a pixel by the container, if it says so.
+    pixel_shape: Option<ffmpeg::Rational>,
     tally: Tally,
 }
 
@@ -96,10 +121,11 @@ impl Reader {
         if length == 0 {
             return Err(Error::Video("is empty (0 bytes): copy it again from where it came".into()));
         }
-        if path.to_str().is_none() {
+        let Some(name) = path.to_str() else {
             return Err(Error::Video("has a name that is not UTF-8: rename it".into()));
-        }
-        let input = format::input(path).map_err(|e| {
+        };
+        // Without the protocol, what stands before a colon in the name would be taken for one.
+        let input = format::input(&format!("file:{name}")).map_err(|e| {
             Error::Video(format!(
                 "is no video file that FFmpeg knows, or its index is damaged ({e}). A recording that was interrupted can \
                  often be repaired with: ffmpeg -i input -c copy output.mp4"
@@ -123,10 +149,13 @@ impl Reader {
             count: threads,
             ..Default::default()
         });
-        context.set_time_base(stream.time_base());
-        let decoder = context.decoder().video().map_err(undecodable)?;
+        let mut decoder = context.decoder();
+        decoder.set_packet_time_base(time_base);
+        let decoder = decoder.video().map_err(undecodable)?;
         let turn = layout::Turn::of(&stream);
-        let (width, height) = turn.shown(decoder.width(), decoder.height(), decoder.aspect_ratio());
+        let pixel_shape = pixel_shape(&stream);
+        let shape = pixel_shape.unwrap_or(decoder.aspect_ratio());
+        let (width, height) = turn.shown(decoder.width(), decoder.height(), shape);
         let stated = seconds(stream.duration(), time_base);
         let whole = input.duration() as f64 / f64::from(ffmpeg::ffi::AV_TIME_BASE);
         let duration_s = [stated, whole].into_iter().find(|&s| s.is_finite() && s > 0.0).unwrap_or(0.0);
@@ -135,6 +164,8 @@ impl Reader {
         let facts = Facts { duration_s, width, height, rotation_deg: turn.rotation_deg, codec, frames };
         let stream = stream.index();
         Ok(Self {
+            path: path.to_path_buf(),
+            threads,
             input,
             decoder,
             stream,
@@ -147,6 +178,8 @@ impl Reader {
             last_s: f64::NEG_INFINITY,
             draining: false,
             wanted_s: f64::NEG_INFINITY,
+            offset_s: 0.0,
+            pixel_shape,
             tally: Tally::default(),
         })
     }
@@ -154,6 +187,16 @@ impl Reader {
     /// What the container says.
     pub fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    /// Bytes of a frame as it is handed out.
+    pub fn frame_bytes(&self) -> usize {
+        layout::bytes(self.decoder.format(), self.decoder.width(), self.decoder.height())
+    }
+
+    /// Whether the container lists its frames, so that what is missing is known.
+    pub fn lists_frames(&self) -> bool {
+        self.indexed > 0
     }
 
     /// What was met so far.
@@ -181,47 +224,68 @@ impl Reader {
     /// The frame that is shown at `time_s`, to be found where key frames are at `keys_s`;
     /// `None` where it cannot be decoded. Cheap for times in order.
     pub fn find(&mut self, time_s: f64, keys_s: &[f64]) -> Result<Option<Decoded>> {
-        let key = keys_s.partition_point(|&key| key <= time_s + SAME_TIME_S);
-        // A container may seek to a later key frame than it should, so earlier ones are
-        // tried then; the start of the file in the end.
-        let ahead = key > 0 && self.last_s < keys_s[key - 1] - SAME_TIME_S;
-        let mut passed = self.last_s >= time_s - SAME_TIME_S || self.draining;
-        let mut back = 0;
         self.wanted_s = time_s;
-        loop {
-            if passed || (back == 0 && ahead) {
-                if back > key {
-                    return Ok(None);
-                }
-                match key.checked_sub(1 + back) {
-                    Some(key) => self.seek(keys_s[key])?,
-                    None => self.seek(f64::NEG_INFINITY)?,
-                }
-                back = if back < key { (2 * back + 1).min(key) } else { key + 1 };
-            }
-            loop {
-                match self.advance() {
-                    Some(found) if found < time_s - SAME_TIME_S => {}
-                    Some(found) if found <= time_s + SAME_TIME_S => return self.copy(found, Vec::new()).map(Some),
-                    _ => break,
-                }
-            }
-            passed = true;
-            back = back.max(1);
+        let keys_s = &keys_s[..keys_s.partition_point(|&key| key <= time_s + SAME_TIME_S)];
+        let ahead = !self.draining && self.last_s < time_s - SAME_TIME_S;
+        let near = keys_s.last().is_none_or(|&key| self.last_s >= key - SAME_TIME_S);
+        if ahead && near && self.last_s.is_finite() {
+            return Ok(self.go_to(time_s)?.found());
         }
+        // A container may go to a later key frame than it should, and not every key frame is
+        // one that all later frames can be decoded from: so earlier ones are tried.
+        let mut is_absent = false;
+        for back in [1, 2, 5] {
+            let Some(key) = keys_s.len().checked_sub(back) else { break };
+            if !self.seek(keys_s[key]) {
+                break;
+            }
+            match self.go_to(time_s)? {
+                Search::Absent => is_absent = true,
+                Search::Late => is_absent = false,
+                search => return Ok(search.found()),
+            }
+        }
+        if is_absent {
+            return Ok(None);
+        }
+        self.restart()?;
+        self.wanted_s = time_s;
+        Ok(self.go_to(time_s)?.found())
     }
 
-    /// Goes on from the key frame at `time_s`, or from the start of the file.
-    fn seek(&mut self, time_s: f64) -> Result<()> {
+    /// Decodes on to the frame at `time_s`.
+    fn go_to(&mut self, time_s: f64) -> Result<Search> {
+        let mut begun = self.last_s.is_finite();
+        while let Some(found_s) = self.advance() {
+            if found_s > time_s + SAME_TIME_S {
+                return Ok(if begun { Search::Absent } else { Search::Late });
+            }
+            if found_s >= time_s - SAME_TIME_S {
+                return self.copy(found_s, Vec::new()).map(Search::Found);
+            }
+            begun = true;
+        }
+        Ok(if begun { Search::Absent } else { Search::Late })
+    }
+
+    /// Goes on from the key frame at `time_s`; `false` where the container cannot.
+    fn seek(&mut self, time_s: f64) -> bool {
         let target = (time_s * f64::from(ffmpeg::ffi::AV_TIME_BASE)).ceil() as i64;
-        let sought = match time_s.is_finite() {
-            true => self.input.seek(target, ..target.saturating_add(1)),
-            false => self.input.seek(0, ..),
-        };
-        sought.map_err(|e| Error::Video(format!("cannot be read from another place ({e}). A stream without a container needs one: ffmpeg -i input -c copy output.mkv")))?;
+        if self.input.seek(target, ..target.saturating_add(1)).is_err() {
+            return false;
+        }
         self.decoder.flush();
         self.draining = false;
         self.last_s = f64::NEG_INFINITY;
+        true
+    }
+
+    /// Begins again. The file is opened anew, as streams without a container cannot seek even
+    /// to their start.
+    fn restart(&mut self) -> Result<()> {
+        let tally = std::mem::take(&mut self.tally);
+        *self = Self::open(&self.path, self.threads)?;
+        self.tally = tally;
         Ok(())
     }
 
@@ -265,13 +329,28 @@ impl Reader {
             return None;
         }
         let time_s = match self.frame.timestamp() {
-            Some(timestamp) => seconds(timestamp, self.time_base),
+            Some(timestamp) => seconds(timestamp, self.time_base) + self.offset_s,
             None if self.last_s.is_finite() => self.last_s + self.usual_duration_s,
             None => 0.0,
         };
         // What ends at or before zero is cut away by the file's own edit list.
-        let shown = time_s >= 0.0 || time_s + self.duration_of_frame() > 1e-6;
-        (shown && time_s > self.last_s).then_some(time_s)
+        if time_s < 0.0 && time_s + self.duration_of_frame() <= 1e-6 {
+            return None;
+        }
+        if time_s > self.last_s {
+            return Some(time_s);
+        }
+        if self.last_s - time_s <= MOST_STEP_BACK_S {
+            self.note(|at| format!("a frame was left out that is not later than the one before it, at {at}"));
+            return None;
+        }
+        // Recordings that were joined: places in the file no longer follow from times.
+        self.note(|at| format!("the file's times step back after {at}; they are taken to go on from there"));
+        let next_s = self.last_s + self.usual_duration_s;
+        self.offset_s += next_s - time_s;
+        self.tally.stepped_back = true;
+        self.tally.keys_s.clear();
+        Some(next_s)
     }
 
     fn duration_of_frame(&self) -> f64 {
@@ -301,7 +380,8 @@ impl Reader {
             }
         }
         self.count(&packet);
-        let early = packet.pts().is_some_and(|pts| seconds(pts, self.time_base) < self.wanted_s - SAME_TIME_S);
+        let early = |pts| seconds(pts, self.time_base) < self.wanted_s - SAME_TIME_S;
+        let early = !self.tally.stepped_back && packet.pts().is_some_and(early);
         self.decoder.skip_frame(if early { ffmpeg::Discard::NonReference } else { ffmpeg::Discard::Default });
         match self.decoder.send_packet(&packet) {
             Ok(()) => {}
@@ -329,7 +409,7 @@ impl Reader {
             self.tally.packets += 1;
         }
         let in_order = |time_s: &f64| self.tally.keys_s.last().is_none_or(|last| last < time_s);
-        if let Some(time_s) = time_s.filter(|_| packet.is_key()).filter(in_order) {
+        if let Some(time_s) = time_s.filter(|_| packet.is_key() && !self.tally.stepped_back).filter(in_order) {
             self.tally.keys_s.push(time_s);
         }
     }
@@ -344,7 +424,8 @@ impl Reader {
 
     fn copy(&mut self, time_s: f64, mut data: Vec<u8>) -> Result<Decoded> {
         let duration_s = self.duration_of_frame();
-        let layout = layout::copy(&self.frame, self.turn, &mut data)?;
+        let pixel_shape = self.pixel_shape.unwrap_or(self.frame.aspect_ratio());
+        let layout = layout::copy(&self.frame, self.turn, pixel_shape, &mut data)?;
         Ok(Decoded { time_s, duration_s, layout, data })
     }
 }
@@ -352,6 +433,13 @@ impl Reader {
 /// Ticks of a time base as seconds, rounded once.
 fn seconds(ticks: i64, time_base: ffmpeg::Rational) -> f64 {
     ticks as f64 * f64::from(time_base.numerator()) / f64::from(time_base.denominator())
+}
+
+/// Shape of a pixel by the container, if it says so.
+fn pixel_shape(stream: &format::stream::Stream<'_>) -> Option<ffmpeg::Rational> {
+    // SAFETY: the stream belongs to the open input, and one of its fields is read.
+    let shape = ffmpeg::Rational::from(unsafe { (*stream.as_ptr()).sample_aspect_ratio });
+    (shape.numerator() > 0 && shape.denominator() > 0).then_some(shape)
 }
 
 /// Whether an edit list cuts a packet's frame away.

@@ -116,8 +116,7 @@ fn read(path: &Path, options: &Options, threads: Threads, faces: &mut Faces<'_>,
     let facts = reader.facts().clone();
     let mut session = Session::new(options, facts.duration_s);
     let measurer = Measurer::new(&options.detector)?;
-    let frame_bytes = (facts.width as usize * facts.height as usize * 3 / 2).max(1);
-    let waiting = options.batch.min(MOST_WAITING_BYTES / frame_bytes).max(1);
+    let waiting = options.batch.min(MOST_WAITING_BYTES / reader.frame_bytes().max(1)).max(1);
     let (send, frames) = sync_channel::<(Decoded, Measured)>(waiting);
     let (give_back, spare) = channel();
     let mut end_s = 0f64;
@@ -162,7 +161,11 @@ fn read(path: &Path, options: &Options, threads: Threads, faces: &mut Faces<'_>,
     }
     let missing = expected - tally.frames;
     if missing > 0 {
-        notes.push(format!("{missing} of {expected} frames are missing: the file is cut off or damaged"));
+        let why = match reader.lists_frames() || !tally.notes.is_empty() {
+            true => "the file is cut off or damaged",
+            false => "the file is damaged, or some of its packets hold half a picture or none that is shown",
+        };
+        notes.push(format!("{missing} of {expected} frames are missing: {why}"));
     }
     let video = Video {
         name: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
@@ -219,8 +222,8 @@ impl Faces<'_> {
     fn finish(&mut self, session: &mut Session, hooks: &Hooks<'_>) -> Result<()> {
         while let Some(reply) = self.pool.as_mut().and_then(|pool| pool.wait()) {
             hooks.check()?;
-            (hooks.progress)(Progress { stage: Stage::Faces, done: self.done, total: self.all });
             self.done += 1;
+            (hooks.progress)(Progress { stage: Stage::Faces, done: self.done, total: self.all });
             store(reply, session)?;
         }
         Ok(())
@@ -252,11 +255,9 @@ impl Scanned {
         let again = self.session.second_look();
         for (done, &index) in again.iter().enumerate() {
             hooks.check()?;
-            (hooks.progress)(Progress { stage: Stage::Again, done: done as u64, total: again.len() as u64 });
+            (hooks.progress)(Progress { stage: Stage::Again, done: done as u64 + 1, total: again.len() as u64 });
             // Without it the choice is only less good.
-            let Some(frame) = self.reader.find(self.session.time_of(index)?, &self.tally.keys_s).ok().flatten() else {
-                continue;
-            };
+            let Some(frame) = self.reader.find(self.session.time_of(index)?, &self.tally.keys_s)? else { continue };
             let candidate = self.session.add_candidate(index, &frame.layout, frame.data)?;
             faces.look_at(Some(candidate), &mut self.session)?;
         }
@@ -291,8 +292,11 @@ impl Scanned {
             .collect();
         let total = manifest.frames.len() as u64;
         let mut written = 0;
-        let mut save = |(index, result): (u64, Result<Done>)| -> Result<()> {
-            if let (Done::Files(files), Some(names)) = (result?, names.get(&index)) {
+        // `None` for a frame of which nothing came.
+        let mut save = |reply: Option<(u64, Result<Done>)>| -> Result<()> {
+            if let Some((index, result)) = reply
+                && let (Done::Files(files), Some(names)) = (result?, names.get(&index))
+            {
                 names.iter().zip(files).try_for_each(|(name, bytes)| write_whole(&folder.join(name), &bytes))?;
             }
             written += 1;
@@ -308,14 +312,17 @@ impl Scanned {
                         let boxes = frame.faces.iter().map(|face| face.bbox).collect();
                         pool.submit(Task::Encode(boxes), frame.index, layout, data)?;
                     }
-                    None => lost.push(frame.index),
+                    None => {
+                        lost.push(frame.index);
+                        save(None)?;
+                    }
                 }
                 while let Some(reply) = pool.poll() {
-                    save(reply)?;
+                    save(Some(reply))?;
                 }
             }
             while let Some(reply) = pool.wait() {
-                save(reply)?;
+                save(Some(reply))?;
             }
             Ok(())
         };

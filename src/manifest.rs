@@ -106,7 +106,7 @@ pub struct Video {
     pub height: u32,
     /// Clockwise rotation that was applied, in degrees.
     pub rotation_deg: u32,
-    /// Codec string, such as `avc1.64001f`.
+    /// The codec: a string such as `avc1.64001f` from the browser, natively FFmpeg's name such as `h264`.
     pub codec: String,
     /// Frames that the container lists.
     pub frames_expected: u64,

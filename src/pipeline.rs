@@ -49,8 +49,7 @@ pub struct Measured {
 }
 
 /// Measures frames, one video's in presentation order. Best right after a frame's pixels
-/// were written, while they are in the processor's cache: reading them from memory again
-/// costs more than all that is computed of them.
+/// were written, while they are in the processor's cache.
 pub struct Measurer {
     /// Of PySceneDetect's detector, where one was asked for.
     meter: Option<Meter>,

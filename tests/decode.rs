@@ -3,6 +3,7 @@
 #![cfg(all(feature = "ffmpeg", not(target_arch = "wasm32")))]
 
 use framesift::decode::{Decoded, Reader, Tally};
+use framesift::frame::Frame;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -136,10 +137,64 @@ fn every_frame_of_usual_files() {
 
 #[test]
 fn pixels_of_other_kinds_are_converted() {
-    let (frames, _) = all(&clip("rgb.mkv", "64x36", &["-c:v", "ffv1", "-pix_fmt", "gbrp"]));
-    assert_eq!((frames.len(), frames[0].data.len()), (50, 64 * 36 * 4));
-    let (frames, _) = all(&clip("gray.mkv", "64x36", &["-c:v", "ffv1", "-pix_fmt", "gray"]));
-    assert_eq!((frames.len(), frames[0].data.len()), (50, 64 * 36 * 3));
+    for (name, pixels) in [("rgb.mkv", "gbrp"), ("gray.mkv", "gray"), ("four_four_zero.mkv", "yuv440p")] {
+        let path = clip(name, "64x36", &["-c:v", "ffv1", "-pix_fmt", pixels, "-vf", "gblur=sigma=12"]);
+        let (frames, _) = all(&path);
+        assert_eq!(frames.len(), 50, "{name}");
+        let file = path.to_str().expect("an ordinary path");
+        let rgb = ffmpeg(&["-i", file, "-f", "rawvideo", "-pix_fmt", "rgb24", "-sws_flags", "accurate_rnd", "-"]);
+        for (frame, expected) in frames.iter().zip(rgb.chunks_exact(64 * 36 * 3)) {
+            let picture = Frame::new(&frame.layout, &frame.data).expect("a frame").to_rgb().expect("a picture");
+            // Blurred, as chroma may be spread in another way along edges.
+            let worst = picture.as_raw().iter().zip(expected).map(|(a, b)| a.abs_diff(*b)).max();
+            assert!(worst < Some(8), "{name}: {worst:?} at {} s", frame.time_s);
+        }
+    }
+}
+
+/// Some frames, one after the other, are those that were decoded first.
+fn found_again(frames: &[Decoded], reader: &mut Reader, wanted: &[usize]) {
+    let keys_s = tally(reader).keys_s;
+    for &i in wanted {
+        let found = reader.find(frames[i].time_s, &keys_s).expect("goes on");
+        assert!(found.unwrap_or_else(|| panic!("frame {i} is there")).data == frames[i].data, "frame {i}");
+    }
+}
+
+const X264: [&str; 8] = ["-c:v", "libx264", "-preset", "medium", "-g", "12", "-pix_fmt", "yuv420p"];
+
+#[test]
+fn joined_recordings_lose_no_frame() {
+    let part = clip("part.ts", "320x180", &X264);
+    let joined = part.with_file_name("joined.ts");
+    let bytes = std::fs::read(&part).expect("is there");
+    std::fs::write(&joined, [bytes.as_slice(), &bytes].concat()).expect("can be written");
+    let (frames, mut reader) = all(&joined);
+    assert_eq!((frames.len(), reader.expected()), (100, 100), "{:?}", tally(&reader).notes);
+    assert!(frames.windows(2).all(|pair| pair[0].time_s < pair[1].time_s), "times go on");
+    assert!(tally(&reader).notes.iter().any(|note| note.contains("step back")), "{:?}", tally(&reader).notes);
+    found_again(&frames, &mut reader, &[3, 49, 50, 77, 99, 12]);
+}
+
+#[test]
+fn a_stream_without_a_container_is_read_and_found_again() {
+    let (frames, mut reader) = all(&clip("stream.h264", "320x180", &X264));
+    assert_eq!((frames.len(), reader.expected()), (50, 50), "{:?}", tally(&reader).notes);
+    found_again(&frames, &mut reader, &[3, 40, 12]);
+}
+
+#[test]
+fn a_colon_in_a_name_is_no_protocol() {
+    let part = clip("colon.mp4", "64x36", &X264);
+    let named = part.with_file_name("talk:1.mp4");
+    std::fs::copy(&part, &named).expect("can be copied");
+    let folder = named.parent().expect("a folder");
+    let probe = Command::new(env!("CARGO_BIN_EXE_framesift"))
+        .args(["scenes", "talk:1.mp4"])
+        .current_dir(folder)
+        .output()
+        .expect("framesift runs");
+    assert!(probe.status.success(), "{}", String::from_utf8_lossy(&probe.stderr));
 }
 
 #[test]
@@ -157,6 +212,11 @@ fn the_container_says_how_a_picture_is_shown() {
     let facts = reader.facts();
     assert_eq!((facts.width, facts.height, facts.rotation_deg, facts.frames), (427, 180, 0, 50));
     assert!((facts.duration_s - 2.0).abs() < 0.05 && facts.codec == "h264", "{facts:?}");
+    // VP9 itself has no shape of pixels: only the container has.
+    let vp9 =
+        ["-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-pix_fmt", "yuv420p", "-aspect", "64:27"];
+    let (frames, reader) = all(&clip("wide.webm", "320x180", &vp9));
+    assert_eq!((reader.facts().width, reader.facts().height, frames[0].layout.display_width), (427, 180, 427));
     let (frames, reader) = all(&turned);
     assert_eq!((reader.facts().width, reader.facts().height, reader.facts().rotation_deg), (180, 427, 270));
     let layout = &frames[0].layout;
@@ -199,24 +259,19 @@ fn damage_is_counted_and_decoding_goes_on() {
 
 #[test]
 fn a_frame_is_found_again() {
-    let path = clip(
-        "again.mkv",
-        "320x180",
-        &["-c:v", "libx264", "-preset", "medium", "-g", "12", "-x264-params", "open-gop=1", "-pix_fmt", "yuv420p"],
-    );
-    let (frames, mut reader) = all(&path);
-    let keys_s = tally(&reader).keys_s;
-    assert!(keys_s.len() > 3, "{keys_s:?}");
-    // Forwards, near and far, backwards, the same again.
-    for i in [0, 1, 2, 7, 30, 31, 49, 48, 3, 3, 0, 25] {
-        let found = reader.find(frames[i].time_s, &keys_s).expect("goes on").expect("is there");
-        assert!(found.data == frames[i].data, "frame {i}");
+    for name in ["again.mkv", "again.mp4", "again.ts"] {
+        let (frames, mut reader) = all(&clip(name, "320x180", &[&X264[..], &["-x264-params", "open-gop=1"]].concat()));
+        let keys_s = tally(&reader).keys_s;
+        assert!(keys_s.len() > 3, "{name}: {keys_s:?}");
+        // Forwards, near and far, backwards, the same again.
+        found_again(&frames, &mut reader, &[0, 1, 2, 7, 30, 31, 49, 48, 3, 3, 0, 25]);
+        let between = frames[25].time_s + 0.019;
+        assert!(reader.find(between, &keys_s).expect("goes on").is_none(), "nothing is shown first at this time");
+        assert!(reader.find(99.0, &keys_s).expect("goes on").is_none(), "the video has ended");
+        found_again(&frames, &mut reader, &[5]);
+        let found = reader.find(frames[2].time_s, &[]).expect("goes on").expect("is found from the start of the file");
+        assert!(found.data == frames[2].data);
     }
-    assert!(reader.find(1.019, &keys_s).expect("goes on").is_none(), "nothing is shown first at this time");
-    assert!(reader.find(99.0, &keys_s).expect("goes on").is_none(), "the video has ended");
-    assert!(reader.find(frames[5].time_s, &keys_s).expect("goes on").is_some());
-    let found = reader.find(frames[2].time_s, &[]).expect("goes on").expect("is found from the start of the file");
-    assert!(found.data == frames[2].data);
 }
 
 #[test]

@@ -23,13 +23,13 @@ fn variable(arg: &Arg) -> Option<String> {
 /// The arguments, with what the configuration file says before the user's own, unless a variable
 /// says otherwise.
 pub fn with_file(command: &Command, arguments: Vec<OsString>) -> Result<Vec<OsString>, String> {
+    let find = |(i, argument): (usize, &OsString)| Some((i, command.find_subcommand(argument)?));
+    let Some((at, subcommand)) = arguments.iter().enumerate().skip(1).find_map(find) else { return Ok(arguments) };
     let Some((path, table)) = read(&arguments)? else { return Ok(arguments) };
     let known = |name: &str| command.get_subcommands().any(|subcommand| option(subcommand, name).is_some());
     if let Some(unknown) = table.keys().find(|name| !known(name)) {
         return Err(format!("{}: there is no option `{unknown}`", path.display()));
     }
-    let find = |(i, argument): (usize, &OsString)| Some((i, command.find_subcommand(argument)?));
-    let Some((at, subcommand)) = arguments.iter().enumerate().skip(1).find_map(find) else { return Ok(arguments) };
     let mut all = arguments[..=at].to_vec();
     for (name, value) in &table {
         let Some(arg) = option(subcommand, name) else { continue };

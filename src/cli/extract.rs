@@ -11,6 +11,7 @@ use framesift::job::{self, Hooks, pool::Pool};
 use framesift::manifest::{Manifest, Options as Choice};
 use serde_json::json;
 use std::collections::BTreeSet;
+use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 
 #[derive(Args)]
@@ -89,7 +90,7 @@ fn plan(jobs: &[(PathBuf, PathBuf)]) -> Outcome {
             Ok(reader) => {
                 let Facts { duration_s, width, height, codec, frames, .. } = reader.facts();
                 let facts = format!("{width} × {height}, {codec}, {duration_s:.1} s, about {frames} frames");
-                println!("{} ({facts}) would be written to {}", video.display(), folder.display());
+                writeln!(stdout(), "{} ({facts}) would be written to {}", video.display(), folder.display())?;
             }
             Err(error) => {
                 failed += 1;
@@ -136,11 +137,11 @@ fn sift(
     let mut scanned = job::scan(video, choice, options.sift.threads(), pool, &hooks)?;
     let manifest = scanned.write(folder, choice, pack, pool, &hooks)?;
     drop(shown);
-    tell(&manifest, folder, options.json);
-    Ok(())
+    tell(&manifest, folder, options.json).map_err(|e| Error::Usage(format!("was done, which cannot be told: {e}")))
 }
 
-fn tell(manifest: &Manifest, folder: &Path, as_json: bool) {
+fn tell(manifest: &Manifest, folder: &Path, as_json: bool) -> std::io::Result<()> {
+    let mut out = stdout().lock();
     let Manifest { video, frames, scenes, people, rejected, .. } = manifest;
     let faces: usize = frames.iter().map(|frame| frame.faces.len()).sum();
     if as_json {
@@ -160,16 +161,22 @@ fn tell(manifest: &Manifest, folder: &Path, as_json: bool) {
             "notes": video.notes,
             "peak_rss_bytes": peak_rss_bytes(),
         });
-        println!("{told}");
-        return;
+        return writeln!(out, "{told}");
     }
-    println!(
+    writeln!(
+        out,
         "{}: {} of {} frames decoded, {} missing.",
         video.name, video.frames_decoded, video.frames_expected, video.frames_missing
-    );
-    println!("{} frames kept from {} scenes, {faces} faces of {} people.", frames.len(), scenes.len(), people.len());
-    video.notes.iter().for_each(|note| println!("Note: {note}"));
-    println!("Written to {}", folder.display());
+    )?;
+    writeln!(
+        out,
+        "{} frames kept from {} scenes, {faces} faces of {} people.",
+        frames.len(),
+        scenes.len(),
+        people.len()
+    )?;
+    video.notes.iter().try_for_each(|note| writeln!(out, "Note: {note}"))?;
+    writeln!(out, "Written to {}", folder.display())
 }
 
 #[cfg(test)]

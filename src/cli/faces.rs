@@ -5,8 +5,10 @@ use clap::Args;
 use framesift::faces::FaceAnalyzer;
 use framesift::faces::pack::Pack;
 use framesift::faces::pose::Pose;
+use image::{DynamicImage, ImageDecoder, ImageReader, RgbImage};
 use serde_json::json;
-use std::path::PathBuf;
+use std::io::{Write, stdout};
+use std::path::{Path, PathBuf};
 
 #[derive(Args)]
 pub struct Options {
@@ -23,8 +25,7 @@ pub fn run(options: &Options) -> Outcome {
     let mut analyzer = FaceAnalyzer::new(Pack::built_in()?)?;
     let mut failed = 0;
     for path in &options.images {
-        let faces = image::open(path).map_err(|e| e.to_string()).and_then(|picture| {
-            let picture = picture.to_rgb8();
+        let faces = upright(path).map_err(|e| e.to_string()).and_then(|picture| {
             let faces = analyzer.analyze(&picture).map_err(|e| e.to_string())?;
             Ok((picture.dimensions(), faces))
         });
@@ -47,10 +48,9 @@ pub fn run(options: &Options) -> Outcome {
                         told
                     })
                     .collect();
-                println!(
-                    "{}",
-                    json!({ "image": path.display().to_string(), "width": width, "height": height, "faces": faces })
-                );
+                let image = path.display().to_string();
+                let told = json!({ "image": image, "width": width, "height": height, "faces": faces });
+                writeln!(stdout(), "{told}")?;
             }
             Err(error) => {
                 failed += 1;
@@ -62,4 +62,13 @@ pub fn run(options: &Options) -> Outcome {
         0 => Ok(()),
         _ => Err(Ended::Failed(format!("{failed} of {} images failed", options.images.len()).into())),
     }
+}
+
+/// An image as it is to be looked at: cameras that are held sideways say so in the file.
+fn upright(path: &Path) -> image::ImageResult<RgbImage> {
+    let mut decoder = ImageReader::open(path)?.with_guessed_format()?.into_decoder()?;
+    let orientation = decoder.orientation()?;
+    let mut picture = DynamicImage::from_decoder(decoder)?;
+    picture.apply_orientation(orientation);
+    Ok(picture.into_rgb8())
 }

@@ -7,6 +7,7 @@ use clap::Args;
 use framesift::Error;
 use framesift::faces::pack::Pack;
 use framesift::job::{self, Hooks};
+use std::io::{Write, stdout};
 use std::path::PathBuf;
 
 #[derive(Args)]
@@ -42,8 +43,8 @@ pub fn run(options: &Options) -> Outcome {
     };
     manifest.video.notes.iter().for_each(|note| eprintln!("framesift: note: {note}"));
     match options.json {
-        true => println!("{}", serde_json::to_string_pretty(&manifest.scenes)?),
-        false => print!("{}", manifest.scenes_csv()),
+        true => writeln!(stdout(), "{}", serde_json::to_string_pretty(&manifest.scenes)?)?,
+        false => write!(stdout(), "{}", manifest.scenes_csv())?,
     }
     Ok(())
 }

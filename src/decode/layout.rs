@@ -48,31 +48,38 @@ impl Turn {
 
 /// Copies a frame's planes, row by row without padding, and says what they are. Formats
 /// that the rest of the crate does not read are converted first.
-pub fn copy(frame: &frame::Video, turn: Turn, data: &mut Vec<u8>) -> Result<FrameLayout> {
+pub fn copy(frame: &frame::Video, turn: Turn, pixel_shape: Rational, data: &mut Vec<u8>) -> Result<FrameLayout> {
     let upside_down = (0..frame.planes()).any(|plane| (frame.stride(plane) as isize) < 0);
-    let Some(format) = known(frame.format()).filter(|_| !upside_down) else {
-        let target = substitute(frame.format());
-        let (width, height) = (frame.width(), frame.height());
-        let convert = |e| Error::Video(format!("cannot convert {:?} pixels ({e})", frame.format()));
-        let context =
-            scaling::Context::get(frame.format(), width, height, target, width, height, scaling::Flags::ACCURATE_RND);
-        let mut converted = frame::Video::empty();
-        context.and_then(|mut context| context.run(frame, &mut converted)).map_err(convert)?;
-        converted.set_color_space(frame.color_space());
-        converted.set_color_range(frame.color_range());
-        return copy_known(&converted, frame.aspect_ratio(), known(target), turn, data);
-    };
-    copy_known(frame, frame.aspect_ratio(), Some(format), turn, data)
+    if let Some(format) = known(frame.format()).filter(|_| !upside_down) {
+        return Ok(copy_known(frame, format, turn, pixel_shape, data));
+    }
+    let (target, format) = substitute(frame.format());
+    let (width, height) = (frame.width(), frame.height());
+    let mut converted = frame::Video::empty();
+    scaling::Context::get(frame.format(), width, height, target, width, height, scaling::Flags::ACCURATE_RND)
+        .and_then(|mut context| context.run(frame, &mut converted))
+        .map_err(|e| Error::Video(format!("has {:?} pixels, which cannot be converted ({e})", frame.format())))?;
+    converted.set_color_space(frame.color_space());
+    // swscale takes these for full range, whatever they say, and makes limited range of them.
+    let name = name(frame.format());
+    let became_limited = name.starts_with("gray") || name.starts_with("ya") || name.starts_with("yuvj");
+    converted.set_color_range(if became_limited { color::Range::MPEG } else { frame.color_range() });
+    Ok(copy_known(&converted, format, turn, pixel_shape, data))
+}
+
+/// Bytes of a frame of such pixels as [`copy`] hands it out.
+pub fn bytes(format: Pixel, width: u32, height: u32) -> usize {
+    let format = known(format).unwrap_or_else(|| substitute(format).1);
+    format.plane_sizes(width as usize, height as usize).into_iter().map(|(bytes, rows)| bytes * rows).sum()
 }
 
 fn copy_known(
     frame: &frame::Video,
-    pixel_shape: Rational,
-    format: Option<PixelFormat>,
+    format: PixelFormat,
     turn: Turn,
+    pixel_shape: Rational,
     data: &mut Vec<u8>,
-) -> Result<FrameLayout> {
-    let format = format.ok_or_else(|| Error::Video(format!("{:?} pixels cannot be read", frame.format())))?;
+) -> FrameLayout {
     let (width, height) = (frame.width() as usize, frame.height() as usize);
     data.clear();
     let mut planes = Vec::new();
@@ -86,7 +93,7 @@ fn copy_known(
         }
     }
     let (display_width, display_height) = turn.shown(frame.width(), frame.height(), pixel_shape);
-    Ok(FrameLayout {
+    FrameLayout {
         format,
         width,
         height,
@@ -103,7 +110,7 @@ fn copy_known(
         },
         full_range: frame.color_range() == color::Range::JPEG
             || matches!(frame.format(), Pixel::YUVJ420P | Pixel::YUVJ422P | Pixel::YUVJ444P),
-    })
+    }
 }
 
 /// Formats that are read as they are.
@@ -127,15 +134,18 @@ fn known(format: Pixel) -> Option<PixelFormat> {
 
 /// What another format is converted to: deep ones of half-size chroma stay deep, RGB
 /// stays RGB, the rest becomes 4:4:4.
-fn substitute(format: Pixel) -> Pixel {
-    let name = format.descriptor().map_or("", |descriptor| descriptor.name());
-    match name {
-        _ if name.starts_with("p01") || name.starts_with("yuv420p1") => Pixel::YUV420P10LE,
-        _ if name.contains("rgb") || name.contains("bgr") || name.starts_with("gbr") || name.starts_with("pal8") => {
-            Pixel::RGBA
-        }
-        _ => Pixel::YUV444P,
+fn substitute(format: Pixel) -> (Pixel, PixelFormat) {
+    let name = name(format);
+    let is_rgb = ["rgb", "bgr", "gbr", "pal8"].iter().any(|part| name.contains(part));
+    match name.starts_with("p01") || name.starts_with("yuv420p1") {
+        true => (Pixel::YUV420P10LE, PixelFormat::I420P10),
+        false if is_rgb => (Pixel::RGBA, PixelFormat::Rgba),
+        false => (Pixel::YUV444P, PixelFormat::I444),
     }
+}
+
+fn name(format: Pixel) -> &'static str {
+    format.descriptor().map_or("", |descriptor| descriptor.name())
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! Averages of blocks of samples: how every frame becomes small before anything is
 //! measured on it, and smaller still to be compared.
 //!
-//! Nearly all videos are reduced by two or three (720p and 1080p to 640 columns),
-//! and reading every sample once is half of what sampling costs, so those two have
-//! kernels of their own where compilers find no vectors: on wasm.
+//! Nearly all videos are reduced by two or three (720p and 1080p to 640 columns), the
+//! largest part of what sampling costs, so those two have kernels of their own where
+//! compilers find no vectors: on wasm.
 
 use super::Plane;
 

@@ -90,11 +90,6 @@ impl Pool {
         Some(reply)
     }
 
-    /// Frames that have been handed over and have not come back.
-    pub fn under_way(&self) -> usize {
-        self.under_way
-    }
-
     /// Drops the results of what is under way.
     pub fn forget(&mut self) {
         while self.wait().is_some() {}
