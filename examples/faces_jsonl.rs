@@ -8,6 +8,7 @@
 //! Reads picture names from standard input, one a line, relative to FOLDER.
 
 use framesift::faces::FaceAnalyzer;
+use framesift::inference::Engine;
 use framesift::faces::pack::Pack;
 use std::error::Error;
 use std::io::stdin;
@@ -16,7 +17,7 @@ use std::path::Path;
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::args().nth(1).ok_or("name the folder of the pictures")?;
     let pack = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
-    let mut analyzer = FaceAnalyzer::new(Pack::open(&pack)?)?;
+    let mut analyzer = FaceAnalyzer::new(Pack::open(&pack)?, &Engine::default())?;
     for name in stdin().lines() {
         let name = name?;
         let picture = image::open(Path::new(&folder).join(&name))?.to_rgb8();

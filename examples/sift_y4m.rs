@@ -11,6 +11,7 @@
 //! many for each reason), `select_ms` (time of the choice).
 
 use framesift::faces::FaceAnalyzer;
+use framesift::inference::Engine;
 use framesift::faces::pack::Pack;
 use framesift::frame::{Frame, FrameLayout};
 use framesift::manifest::{Options, Video};
@@ -39,7 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let pack = Pack::built_in()?;
     let spec = pack.spec.clone();
-    let mut analyzer = FaceAnalyzer::new(pack)?;
+    let mut analyzer = FaceAnalyzer::new(pack, &Engine::default())?;
     let mut analyze = |session: &mut Session, candidate: Candidate| -> Result<(), Box<dyn Error>> {
         if faces != FacesMode::Ignore {
             let picture = Frame::new(&candidate.layout, &candidate.data)?.to_rgb()?;

@@ -12,6 +12,7 @@
 use crate::faces::pack::{Pack, PackSpec};
 use crate::faces::{Face, FaceAnalyzer};
 use crate::frame::{Frame, FrameLayout};
+use crate::inference::Engine;
 use crate::inference::int8::kernels::Isa;
 use crate::manifest::{Manifest, Options, Tool, Video};
 use crate::pipeline::{Measured, Measurer, Session};
@@ -248,7 +249,7 @@ impl Analyzer {
     pub fn new(pack_toml: &str, detector: Vec<u8>, embedder: Vec<u8>) -> Result<Analyzer, JsError> {
         let spec = PackSpec::parse(pack_toml).map_err(js_error)?;
         let pack = Pack::new(spec, detector, embedder).map_err(js_error)?;
-        let faces = FaceAnalyzer::new(pack).map_err(js_error)?;
+        let faces = FaceAnalyzer::new(pack, &Engine::default()).map_err(js_error)?;
         for node in faces.in_float() {
             web_sys::console::warn_1(&format!("framesift: runs in float, not in INT8: {node}").into());
         }

@@ -5,10 +5,13 @@
 //! ([`Reader::decode`]), or a few once more ([`Reader::find`]). What cannot be decoded
 //! is counted, never silently lost.
 
+pub mod hardware;
 mod layout;
 
 use crate::error::{Error, Result};
 use crate::frame::FrameLayout;
+use crate::journal::Checkpoint;
+use hardware::Hardware;
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::packet::Ref as _;
 use ffmpeg_next::{codec, format, media, packet};
@@ -52,6 +55,30 @@ pub struct Decoded {
     pub data: Vec<u8>,
 }
 
+/// How a file is decoded.
+#[derive(Clone, Copy, Debug)]
+pub struct Decoding {
+    /// Threads of a decoder in software.
+    pub threads: usize,
+    /// A decoder in hardware, for the codecs that it knows.
+    pub hardware: Option<Hardware>,
+}
+
+/// What FFmpeg calls its version, and that of libavcodec.
+pub fn ffmpeg_version() -> String {
+    // SAFETY: constant text.
+    let name = unsafe { std::ffi::CStr::from_ptr(ffmpeg::ffi::av_version_info()) }.to_string_lossy();
+    let version = codec::version();
+    format!("{name} (libavcodec {}.{})", version >> 16, version >> 8 & 0xff)
+}
+
+/// The codecs of most video, by FFmpeg's names, and whether this FFmpeg decodes them.
+pub fn usual_codecs() -> Vec<(&'static str, bool)> {
+    use codec::Id::{AV1, H264, HEVC, MPEG2VIDEO, MPEG4, PRORES, VP8, VP9};
+    let known = [H264, HEVC, VP8, VP9, AV1, MPEG2VIDEO, MPEG4, PRORES];
+    known.map(|id| (id.name(), codec::decoder::find(id).is_some())).into()
+}
+
 /// Where a reader is, and what it has met so far.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
@@ -87,7 +114,7 @@ impl Search {
 /// A video file that is being decoded.
 pub struct Reader {
     path: PathBuf,
-    threads: usize,
+    decoding: Decoding,
     input: format::context::Input,
     decoder: codec::decoder::Video,
     stream: usize,
@@ -109,11 +136,15 @@ pub struct Reader {
     /// Shape of a pixel by the container, if it says so.
     pixel_shape: Option<ffmpeg::Rational>,
     tally: Tally,
+    /// Times of packets whose frames are yet to come.
+    ahead_s: Vec<f64>,
+    /// Key frames that a checkpoint has told.
+    told_keys: usize,
 }
 
 impl Reader {
-    /// Opens a file and prepares its decoder with so many `threads`.
-    pub fn open(path: &Path, threads: usize) -> Result<Self> {
+    /// Opens a file and prepares its decoder.
+    pub fn open(path: &Path, decoding: Decoding) -> Result<Self> {
         // FFmpeg's own messages do not say which file or frame they mean; ours do.
         ffmpeg::init().map_err(|e| Error::Video(e.to_string()))?;
         ffmpeg::log::set_level(ffmpeg::log::Level::Fatal);
@@ -146,9 +177,13 @@ impl Reader {
         let mut context = codec::context::Context::from_parameters(stream.parameters()).map_err(undecodable)?;
         context.set_threading(codec::threading::Config {
             kind: codec::threading::Type::Frame,
-            count: threads,
+            // Hardware does not get faster with more.
+            count: if decoding.hardware.is_some() { 1 } else { decoding.threads },
             ..Default::default()
         });
+        if let Some(hardware) = decoding.hardware {
+            hardware::attach(&mut context, hardware)?;
+        }
         let mut decoder = context.decoder();
         decoder.set_packet_time_base(time_base);
         let decoder = decoder.video().map_err(undecodable)?;
@@ -165,7 +200,7 @@ impl Reader {
         let stream = stream.index();
         Ok(Self {
             path: path.to_path_buf(),
-            threads,
+            decoding,
             input,
             decoder,
             stream,
@@ -181,7 +216,45 @@ impl Reader {
             offset_s: 0.0,
             pixel_shape,
             tally: Tally::default(),
+            ahead_s: Vec::new(),
+            told_keys: 0,
         })
+    }
+
+    /// Where decoding is after the last frame that was handed out, for [`Reader::resume`]; of the key frames
+    /// those since the last checkpoint.
+    pub fn checkpoint(&mut self) -> Checkpoint {
+        let due = self.tally.keys_s.partition_point(|&key_s| key_s <= self.last_s);
+        let told = std::mem::replace(&mut self.told_keys, due).min(due);
+        Checkpoint {
+            packets: self.tally.packets - self.ahead_s.len() as u64,
+            notes: self.tally.notes.clone(),
+            more_notes: self.tally.more_notes,
+            keys_s: self.tally.keys_s[told..due].to_vec(),
+            stepped_back: self.tally.stepped_back,
+            ended: false,
+        }
+    }
+
+    /// Goes on after the frame at `last_s`, where an earlier reader had handed out `frames`; `false` where that
+    /// frame cannot be found again. `checkpoint`: that of the earlier reader, with the key frames of all.
+    pub fn resume(&mut self, last_s: f64, frames: u64, checkpoint: &Checkpoint) -> Result<bool> {
+        if !checkpoint.ended && self.find(last_s, &checkpoint.keys_s)?.is_none() {
+            return Ok(false);
+        }
+        let met = std::mem::take(&mut self.tally);
+        let later = met.keys_s.into_iter().filter(|&key_s| key_s > last_s);
+        let Checkpoint { packets, notes, more_notes, keys_s, stepped_back, .. } = checkpoint.clone();
+        self.told_keys = keys_s.len();
+        self.tally = Tally {
+            packets: packets + self.ahead_s.len() as u64,
+            frames,
+            notes,
+            more_notes,
+            keys_s: if stepped_back { Vec::new() } else { keys_s.into_iter().chain(later).collect() },
+            stepped_back,
+        };
+        Ok(true)
     }
 
     /// What the container says.
@@ -275,6 +348,7 @@ impl Reader {
             return false;
         }
         self.decoder.flush();
+        self.ahead_s.clear();
         self.draining = false;
         self.last_s = f64::NEG_INFINITY;
         true
@@ -284,7 +358,7 @@ impl Reader {
     /// to their start.
     fn restart(&mut self) -> Result<()> {
         let tally = std::mem::take(&mut self.tally);
-        *self = Self::open(&self.path, self.threads)?;
+        *self = Self::open(&self.path, self.decoding)?;
         self.tally = tally;
         Ok(())
     }
@@ -297,6 +371,7 @@ impl Reader {
                 Ok(()) => {
                     if let Some(time_s) = self.time_of_frame() {
                         self.last_s = time_s;
+                        self.ahead_s.retain(|&ahead_s| ahead_s > time_s);
                         return Some(time_s);
                     }
                 }
@@ -407,6 +482,8 @@ impl Reader {
         let shown = time_s.is_none_or(|time_s| time_s >= 0.0 || time_s + duration_s > 1e-6);
         if shown && !is_discarded(packet) {
             self.tally.packets += 1;
+            let offset_s = self.offset_s;
+            self.ahead_s.extend(time_s.map(|time_s| time_s + offset_s).filter(|&time_s| time_s > self.last_s));
         }
         let in_order = |time_s: &f64| self.tally.keys_s.last().is_none_or(|last| last < time_s);
         if let Some(time_s) = time_s.filter(|_| packet.is_key() && !self.tally.stepped_back).filter(in_order) {
@@ -425,7 +502,8 @@ impl Reader {
     fn copy(&mut self, time_s: f64, mut data: Vec<u8>) -> Result<Decoded> {
         let duration_s = self.duration_of_frame();
         let pixel_shape = self.pixel_shape.unwrap_or(self.frame.aspect_ratio());
-        let layout = layout::copy(&self.frame, self.turn, pixel_shape, &mut data)?;
+        let fetched = hardware::fetched(&self.frame)?;
+        let layout = layout::copy(fetched.as_ref().unwrap_or(&self.frame), self.turn, pixel_shape, &mut data)?;
         Ok(Decoded { time_s, duration_s, layout, data })
     }
 }

@@ -6,19 +6,26 @@
 //! afterwards:        the choice → Reader → pool → files
 //! ```
 //!
+//! What comes in is recorded in a [`log`], so that a job that was interrupted goes on.
+//!
 //! The channel of frames is bounded, and so is the pool: what is slow makes the others
 //! wait, and memory does not grow with the video.
 
+pub mod log;
 pub mod pool;
 
-use crate::decode::{Decoded, Reader, Tally};
+use crate::decode::{Decoded, Decoding, Reader, Tally};
 use crate::error::{Error, Result};
-use crate::faces::pack::{Pack, PackSpec};
-use crate::inference::int8::kernels::Isa;
+use crate::faces::Face;
+use crate::faces::pack::Pack;
+use crate::frame::FrameLayout;
+use crate::inference::Engine;
+use crate::journal::{Checkpoint, Entry, Taken};
 use crate::manifest::{Manifest, Options, Video};
 use crate::pipeline::{Measured, Measurer, Session};
 use crate::sampling::Candidate;
 use crate::sampling::selection::FacesMode;
+use log::Log;
 use pool::{Done, Pool, Task};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -67,13 +74,13 @@ pub struct Progress {
     pub total: u64,
 }
 
-/// Settings that are not the choice's.
-#[derive(Clone, Copy, Debug)]
-pub struct Threads {
-    /// Of the decoder.
-    pub decoder: usize,
-    /// For faces and files.
-    pub workers: usize,
+/// The networks, and what runs them.
+#[derive(Clone)]
+pub struct Models {
+    /// The files; its precision is the one computed with.
+    pub pack: Pack,
+    /// What runs them.
+    pub engine: Engine,
 }
 
 /// A scanned video: its records, from which any choice can be made and written.
@@ -85,14 +92,22 @@ pub struct Scanned {
     timings_s: BTreeMap<String, f64>,
 }
 
-/// Scans a video, for a choice of frames. With faces ignored no face is looked for.
-pub fn scan(path: &Path, options: &Options, threads: Threads, pool: &mut Pool, hooks: &Hooks<'_>) -> Result<Scanned> {
+/// Scans a video, for a choice of frames. With faces ignored no face is looked for. Goes on from what `log` holds, and
+/// records there what it finds.
+pub fn scan(
+    path: &Path,
+    options: &Options,
+    decoding: Decoding,
+    pool: &mut Pool,
+    log: Option<&mut Log>,
+    hooks: &Hooks<'_>,
+) -> Result<Scanned> {
     let start = Instant::now();
     let wanted = options.faces != FacesMode::Ignore;
-    let mut faces = Faces { pool: wanted.then_some(pool), done: 0, all: 0 };
+    let mut faces = Faces { pool: wanted.then_some(pool), log, known: BTreeMap::new(), owed: Vec::new(), done: 0, all: 0 };
     let mut scan_s = 0.0;
     let mut run = || -> Result<Scanned> {
-        let mut scanned = read(path, options, threads, &mut faces, hooks)?;
+        let mut scanned = read(path, options, decoding, &mut faces, hooks)?;
         scanned.look_again(&mut faces, hooks)?;
         scan_s = start.elapsed().as_secs_f64();
         faces.finish(&mut scanned.session, hooks)?;
@@ -106,27 +121,44 @@ pub fn scan(path: &Path, options: &Options, threads: Threads, pool: &mut Pool, h
 }
 
 /// Scans a video for its scenes alone: the result has all of them, and no good choice of frames.
-pub fn scenes(path: &Path, options: &Options, threads: Threads, hooks: &Hooks<'_>) -> Result<Scanned> {
-    read(path, options, threads, &mut Faces { pool: None, done: 0, all: 0 }, hooks)
+pub fn scenes(path: &Path, options: &Options, decoding: Decoding, hooks: &Hooks<'_>) -> Result<Scanned> {
+    let mut none = Faces { pool: None, log: None, known: BTreeMap::new(), owed: Vec::new(), done: 0, all: 0 };
+    read(path, options, decoding, &mut none, hooks)
 }
 
+/// What comes from the decoder: a frame, what was measured of it, and now and then where decoding is.
+type Sent = (Decoded, Measured, Option<Checkpoint>);
+
 /// Decodes and samples every frame.
-fn read(path: &Path, options: &Options, threads: Threads, faces: &mut Faces<'_>, hooks: &Hooks<'_>) -> Result<Scanned> {
-    let reader = Reader::open(path, threads.decoder)?;
+fn read(path: &Path, options: &Options, decoding: Decoding, faces: &mut Faces<'_>, hooks: &Hooks<'_>) -> Result<Scanned> {
+    let mut reader = Reader::open(path, decoding)?;
     let facts = reader.facts().clone();
     let mut session = Session::new(options, facts.duration_s);
+    let mut end_s = 0f64;
+    let mut ended = false;
+    if let Some(Replayed { checkpoint, last_s, end_s: replayed_end_s }) = faces.replay(&mut session, hooks, facts.frames)? {
+        if reader.resume(last_s, session.frames(), &checkpoint)? {
+            (ended, end_s) = (checkpoint.ended, replayed_end_s);
+        } else {
+            // What is recorded cannot be gone on from; it is found again.
+            faces.start_again()?;
+            reader = Reader::open(path, decoding)?;
+            session = Session::new(options, facts.duration_s);
+        }
+    }
     let measurer = Measurer::new(&options.detector)?;
     let waiting = options.batch.min(MOST_WAITING_BYTES / reader.frame_bytes().max(1)).max(1);
-    let (send, frames) = sync_channel::<(Decoded, Measured)>(waiting);
+    let (send, frames) = sync_channel::<Sent>(waiting);
     let (give_back, spare) = channel();
-    let mut end_s = 0f64;
-    let reader = std::thread::scope(|scope| {
-        let decoding = scope.spawn(move || decode_all(reader, measurer, &send, &spare));
+    let decode = move || if ended { Ok(reader) } else { decode_all(reader, measurer, options.batch, &send, &spare) };
+    let mut reader = std::thread::scope(|scope| {
+        let decoding = scope.spawn(decode);
         let mut take = || -> Result<()> {
-            for (frame, measured) in &frames {
+            for (frame, measured, checkpoint) in &frames {
                 hooks.check()?;
                 let Decoded { time_s, duration_s, layout, mut data } = frame;
                 end_s = end_s.max(time_s + duration_s);
+                faces.record(time_s, duration_s, &measured, checkpoint.as_ref())?;
                 let candidate = session.push(time_s, duration_s, measured, &layout, &mut data)?;
                 // Ends with the decoder, which may be gone.
                 let _ = give_back.send(data);
@@ -144,6 +176,9 @@ fn read(path: &Path, options: &Options, threads: Threads, faces: &mut Faces<'_>,
             (Ok(()), Ok(reader)) => Ok(reader),
         }
     })?;
+    if let Some(log) = faces.log.as_mut().filter(|_| !ended) {
+        log.checkpoint(&Checkpoint { ended: true, ..reader.checkpoint() })?;
+    }
 
     let tally = reader.tally().clone();
     let expected = reader.expected();
@@ -185,36 +220,111 @@ fn read(path: &Path, options: &Options, threads: Threads, faces: &mut Faces<'_>,
 fn decode_all(
     mut reader: Reader,
     mut measurer: Measurer,
-    send: &SyncSender<(Decoded, Measured)>,
+    batch: usize,
+    send: &SyncSender<Sent>,
     spare: &Receiver<Vec<u8>>,
 ) -> Result<Reader> {
     while let Some(frame) = reader.decode(spare.try_recv().unwrap_or_default())? {
         let measured = measurer.measure(&frame.layout, &frame.data)?;
-        if send.send((frame, measured)).is_err() {
+        let full = reader.tally().frames.is_multiple_of(batch as u64);
+        let checkpoint = full.then(|| reader.checkpoint());
+        if send.send((frame, measured, checkpoint)).is_err() {
             break;
         }
     }
     Ok(reader)
 }
 
-/// The candidates' way through the pool.
+/// Where a recorded scan had come to.
+struct Replayed {
+    checkpoint: Checkpoint,
+    /// Time of its last frame in seconds.
+    last_s: f64,
+    /// When that frame ends.
+    end_s: f64,
+}
+
+/// The candidates' way through the pool, and what is recorded of it.
 struct Faces<'a> {
     /// `None` where no face is looked for.
     pool: Option<&'a mut Pool>,
+    log: Option<&'a mut Log>,
+    /// Faces that were recorded by an earlier run.
+    known: BTreeMap<u64, Vec<Face>>,
+    /// Candidates of an earlier run whose faces were not.
+    owed: Vec<u64>,
     done: u64,
     all: u64,
 }
 
 impl Faces<'_> {
-    fn look_at(&mut self, candidate: Option<Candidate>, session: &mut Session) -> Result<()> {
-        let Some(pool) = &mut self.pool else { return Ok(()) };
-        if let Some(Candidate { index, layout, data, .. }) = candidate {
-            self.all += 1;
-            pool.submit(Task::Analyze, index, layout, data)?;
+    /// Feeds the session with what an earlier run has recorded, if it has.
+    fn replay(&mut self, session: &mut Session, hooks: &Hooks<'_>, frames: u64) -> Result<Option<Replayed>> {
+        let Some(log) = &mut self.log else { return Ok(None) };
+        let nothing = FrameLayout::i420(0, 0);
+        let (mut checkpoint, mut last_s, mut end_s) = (Checkpoint::default(), f64::NEG_INFINITY, 0f64);
+        let (mut candidates, known) = (Vec::new(), &mut self.known);
+        log.replay(|entry| {
+            hooks.check()?;
+            match entry {
+                Entry::Begin(_) => {}
+                Entry::Faces(index, faces) => _ = known.insert(index, faces),
+                Entry::Frames(taken, now) => {
+                    for Taken { time_s, duration_s, measured } in taken {
+                        (last_s, end_s) = (time_s, end_s.max(time_s + duration_s));
+                        let candidate = session.push(time_s, duration_s, measured, &nothing, &mut Vec::new())?;
+                        candidates.extend(candidate.map(|candidate| candidate.index));
+                    }
+                    let keys_s = [std::mem::take(&mut checkpoint.keys_s), now.keys_s].concat();
+                    checkpoint = Checkpoint { keys_s, ..now };
+                    (hooks.progress)(Progress { stage: Stage::Scan, done: session.frames(), total: frames });
+                }
+            }
+            Ok(())
+        })?;
+        if session.frames() == 0 {
+            return Ok(None);
         }
-        while let Some(reply) = pool.poll() {
-            self.done += 1;
-            store(reply, session)?;
+        for index in candidates {
+            self.look_up(index, session)?;
+        }
+        Ok(Some(Replayed { checkpoint, last_s, end_s }))
+    }
+
+    /// Drops what an earlier run has recorded.
+    fn start_again(&mut self) -> Result<()> {
+        (self.known, self.owed) = (BTreeMap::new(), Vec::new());
+        self.log.as_mut().map_or(Ok(()), |log| log.forget())
+    }
+
+    fn record(&mut self, time_s: f64, duration_s: f64, measured: &Measured, checkpoint: Option<&Checkpoint>) -> Result<()> {
+        let Some(log) = &mut self.log else { return Ok(()) };
+        log.frame(time_s, duration_s, measured);
+        checkpoint.map_or(Ok(()), |checkpoint| log.checkpoint(checkpoint))
+    }
+
+    /// The recorded faces of a candidate whose pixels are gone; without any it is owed.
+    fn look_up(&mut self, index: u64, session: &mut Session) -> Result<()> {
+        match self.known.remove(&index) {
+            Some(faces) => session.set_faces(index, faces),
+            None => {
+                self.owed.extend(self.pool.is_some().then_some(index));
+                Ok(())
+            }
+        }
+    }
+
+    fn look_at(&mut self, candidate: Option<Candidate>, session: &mut Session) -> Result<()> {
+        if let Some(Candidate { index, layout, data, .. }) = candidate {
+            if data.is_empty() || self.known.contains_key(&index) {
+                self.look_up(index, session)?;
+            } else if let Some(pool) = &mut self.pool {
+                self.all += 1;
+                pool.submit(Task::Analyze, index, layout, data)?;
+            }
+        }
+        while let Some(reply) = self.pool.as_mut().and_then(|pool| pool.poll()) {
+            self.store(reply, session)?;
         }
         Ok(())
     }
@@ -222,11 +332,21 @@ impl Faces<'_> {
     fn finish(&mut self, session: &mut Session, hooks: &Hooks<'_>) -> Result<()> {
         while let Some(reply) = self.pool.as_mut().and_then(|pool| pool.wait()) {
             hooks.check()?;
-            self.done += 1;
+            self.store(reply, session)?;
             (hooks.progress)(Progress { stage: Stage::Faces, done: self.done, total: self.all });
-            store(reply, session)?;
         }
         Ok(())
+    }
+
+    fn store(&mut self, (index, result): (u64, Result<Done>), session: &mut Session) -> Result<()> {
+        let Done::Faces(faces) = result? else {
+            return Err(Error::Usage("files came where faces were asked for".into()));
+        };
+        self.done += 1;
+        if let Some(log) = &mut self.log {
+            log.faces(index, &faces)?;
+        }
+        session.set_faces(index, faces)
     }
 
     /// Drops what is under way.
@@ -237,22 +357,12 @@ impl Faces<'_> {
     }
 }
 
-fn store((index, result): (u64, Result<Done>), session: &mut Session) -> Result<()> {
-    match result? {
-        Done::Faces(faces) => session.set_faces(index, faces),
-        Done::Files(_) => Err(Error::Usage("files came where faces were asked for".into())),
-    }
-}
-
-/// What the models run on, for the manifest.
-pub fn device() -> String {
-    format!("native ({} INT8 kernels)", Isa::best().name())
-}
-
 impl Scanned {
     /// Decodes a few frames again that turned out to be better candidates.
     fn look_again(&mut self, faces: &mut Faces<'_>, hooks: &Hooks<'_>) -> Result<()> {
-        let again = self.session.second_look();
+        let mut again = self.session.second_look();
+        again.append(&mut faces.owed);
+        again.sort_unstable();
         for (done, &index) in again.iter().enumerate() {
             hooks.check()?;
             (hooks.progress)(Progress { stage: Stage::Again, done: done as u64 + 1, total: again.len() as u64 });
@@ -265,9 +375,10 @@ impl Scanned {
     }
 
     /// The result under `options`, without writing anything.
-    pub fn manifest(&mut self, options: &Options, pack: &PackSpec) -> Result<Manifest> {
+    pub fn manifest(&mut self, options: &Options, models: &Models) -> Result<Manifest> {
         self.session.detect(&options.detector, options.sensitivity)?;
-        Ok(self.session.manifest(options, pack, self.video.clone(), &device(), self.timings_s.clone()))
+        let (device, timings_s) = (models.engine.name(), self.timings_s.clone());
+        Ok(self.session.manifest(options, &models.pack.spec, self.video.clone(), &device, timings_s))
     }
 
     /// Chooses under `options` and writes frames, faces, the scenes' table and the manifest
@@ -276,12 +387,12 @@ impl Scanned {
         &mut self,
         folder: &Path,
         options: &Options,
-        pack: &Pack,
+        models: &Models,
         pool: &mut Pool,
         hooks: &Hooks<'_>,
     ) -> Result<Manifest> {
         let start = Instant::now();
-        let mut manifest = self.manifest(options, &pack.spec)?;
+        let mut manifest = self.manifest(options, models)?;
         for inner in ["frames", "faces"] {
             let inner = folder.join(inner);
             std::fs::create_dir_all(&inner).map_err(|e| cannot_write(&inner, &e))?;

@@ -20,6 +20,7 @@
 //!
 //! Pixels only pass through; what stays are small records, so memory does not
 //! grow with the video beyond them, and choosing again needs no decoding.
+//! `journal` keeps what came in, so that an interrupted scan goes on.
 //! `browser` is the same crate's face towards JavaScript; natively, `job` runs one video
 //! from file to folder.
 
@@ -33,6 +34,7 @@ pub mod frame;
 pub mod inference;
 #[cfg(all(feature = "ffmpeg", not(target_arch = "wasm32")))]
 pub mod job;
+pub mod journal;
 pub mod manifest;
 pub mod pipeline;
 pub mod sampling;

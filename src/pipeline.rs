@@ -48,6 +48,23 @@ pub struct Measured {
     measure: f32,
 }
 
+impl Measured {
+    /// Bytes of one in a journal.
+    pub const BYTES: usize = 4 + Features::BYTES;
+
+    /// Appends it, as [`Measured::BYTES`] bytes.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.extend(self.measure.to_le_bytes());
+        self.features.write(out);
+    }
+
+    /// What [`Measured::write`] wrote; `None` where there is too little of it.
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        let (measure, features) = bytes.split_first_chunk()?;
+        Some(Self { features: Features::read(features)?, measure: f32::from_le_bytes(*measure) })
+    }
+}
+
 /// Measures frames, one video's in presentation order. Best right after a frame's pixels
 /// were written, while they are in the processor's cache.
 pub struct Measurer {

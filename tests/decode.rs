@@ -2,7 +2,7 @@
 //! programs `ffprobe` and `ffmpeg` give them, and honest counts of what is damaged.
 #![cfg(all(feature = "ffmpeg", not(target_arch = "wasm32")))]
 
-use framesift::decode::{Decoded, Reader, Tally};
+use framesift::decode::{Decoded, Decoding, Reader, Tally};
 use framesift::frame::Frame;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -25,7 +25,7 @@ fn clip(name: &str, size: &str, arguments: &[&str]) -> PathBuf {
 }
 
 fn all(path: &Path) -> (Vec<Decoded>, Reader) {
-    let mut reader = Reader::open(path, 2).expect("the clip opens");
+    let mut reader = Reader::open(path, Decoding { threads: 2, hardware: None }).expect("the clip opens");
     let mut frames = Vec::new();
     while let Some(frame) = reader.decode(Vec::new()).expect("goes on") {
         frames.push(frame);
@@ -208,7 +208,7 @@ fn the_container_says_how_a_picture_is_shown() {
     let (from, to) = (plain.to_str().expect("a path"), turned.to_str().expect("a path"));
     // This asks for a turn by so much counter-clockwise.
     ffmpeg(&["-i", from, "-c", "copy", "-metadata:s:v:0", "rotate=90", to]);
-    let reader = Reader::open(&plain, 1).expect("opens");
+    let reader = Reader::open(&plain, Decoding { threads: 1, hardware: None }).expect("opens");
     let facts = reader.facts();
     assert_eq!((facts.width, facts.height, facts.rotation_deg, facts.frames), (427, 180, 0, 50));
     assert!((facts.duration_s - 2.0).abs() < 0.05 && facts.codec == "h264", "{facts:?}");
@@ -278,7 +278,7 @@ fn a_frame_is_found_again() {
 fn what_cannot_be_read_says_why() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("decode");
     std::fs::create_dir_all(&folder).expect("a folder");
-    let error = |path: &Path| Reader::open(path, 1).err().expect("cannot be opened").to_string();
+    let error = |path: &Path| Reader::open(path, Decoding { threads: 1, hardware: None }).err().expect("cannot be opened").to_string();
     let empty = folder.join("empty.mp4");
     std::fs::write(&empty, []).expect("can be written");
     assert!(error(&empty).contains("is empty"), "{}", error(&empty));

@@ -7,6 +7,7 @@ use framesift::faces::pack::{Pack, PackSpec};
 use framesift::faces::quality::Flag;
 use framesift::faces::{Face, FaceAnalyzer};
 use framesift::frame::FrameLayout;
+use framesift::inference::Engine;
 use framesift::manifest::{Manifest, Options, Video};
 use framesift::pipeline::{Measurer, Session};
 use framesift::sampling::Detector;
@@ -47,7 +48,7 @@ fn photo(name: &str) -> PathBuf {
 
 #[test]
 fn people_on_photos_are_found_and_told_apart() {
-    let mut analyzer = FaceAnalyzer::new(Pack::open(&root().join("models")).unwrap()).unwrap();
+    let mut analyzer = FaceAnalyzer::new(Pack::open(&root().join("models")).unwrap(), &Engine::default()).unwrap();
     let picture = image::open(photo("sample6.jpg")).unwrap().to_rgb8();
     let faces = analyzer.analyze(&picture).unwrap();
     assert_eq!(faces.len(), 4);

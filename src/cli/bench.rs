@@ -5,7 +5,7 @@ use clap::Args;
 use framesift::faces::align;
 use framesift::faces::pack::Pack;
 use framesift::inference::int8::kernels::Isa;
-use framesift::inference::onnxruntime::{OnnxRuntime, OnnxRuntimeNetwork};
+use framesift::inference::onnxruntime::{OnnxRuntime, OnnxRuntimeNetwork, Provider};
 use framesift::inference::{Model, Network};
 use ndarray::{ArrayD, IxDyn};
 use serde::Serialize;
@@ -226,7 +226,7 @@ fn measure(
         engines.push((TRACT_FP32.into(), network.map(Engine::Ours)));
     }
     if let Some(runtime) = runtime {
-        let of = |file: &[u8]| runtime.network(file, 1).map(Engine::OnnxRuntime);
+        let of = |file: &[u8]| runtime.network(file, Provider::Cpu(1)).map(Engine::OnnxRuntime);
         engines.push((ORT_INT8.into(), of(&target.file)));
         engines.extend(fp32.iter().map(|file| (ORT_FP32.into(), of(file))));
     }

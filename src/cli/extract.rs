@@ -1,14 +1,16 @@
 //! `framesift extract`.
 
+use super::engine::EngineOptions;
 use super::options::{SiftOptions, videos};
 use super::progress::{Show, Shown};
 use super::{Ended, Outcome, cancelled, peak_rss_bytes};
 use clap::Args;
 use framesift::Error;
-use framesift::decode::{Facts, Reader};
-use framesift::faces::pack::Pack;
-use framesift::job::{self, Hooks, pool::Pool};
+use framesift::decode::{Decoding, Facts, Reader};
+use framesift::job::log::{self, Log};
+use framesift::job::{self, Hooks, Models, pool::Pool};
 use framesift::manifest::{Manifest, Options as Choice};
+use framesift::sampling::selection::FacesMode;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::io::{Write, stdout};
@@ -24,12 +26,17 @@ pub struct Options {
     out: PathBuf,
     #[command(flatten)]
     sift: SiftOptions,
+    #[command(flatten)]
+    engine: EngineOptions,
     /// How progress is told.
     #[arg(long, value_enum, default_value_t = Show::Auto)]
     progress: Show,
     /// Print one JSON object a video: counts, timings, memory.
     #[arg(long)]
     json: bool,
+    /// Go on where an interrupted run stopped, and skip the videos that it has finished.
+    #[arg(long)]
+    resume: bool,
     /// Only say what would be done: open the videos, and write nothing.
     #[arg(long)]
     dry_run: bool,
@@ -42,28 +49,25 @@ pub fn run(options: &Options) -> Outcome {
         return Err(Ended::Usage(format!("there is no file {}", missing.display())));
     }
     let jobs = folders(&videos, &options.out);
-    if let Some(folder) = jobs.iter().map(|(_, folder)| folder).find(|folder| !is_new_or_empty(folder)) {
-        let why = "must be new or empty, so that nothing is overwritten";
-        return Err(Ended::Usage(format!("the folder {} {why}", folder.display())));
+    for (_, folder) in &jobs {
+        may_be_written_to(folder, options.resume).map_err(Ended::Usage)?;
     }
     if options.dry_run {
         return plan(&jobs);
     }
-    let pack = Pack::built_in()?;
-    let mut pool = Pool::new(options.sift.threads().workers, &pack);
+    let decoding = options.sift.decoding()?;
+    let models = options.engine.open(choice.faces != FacesMode::Ignore)?;
+    let mut pool = Pool::new(options.sift.workers(), &models);
     let mut failed = 0;
     for (video, folder) in &jobs {
-        // Whether it can be written to shows before an hour of work, not after.
-        let made = std::fs::create_dir_all(folder);
-        let made = made.map_err(|e| Error::Usage(format!("cannot be written to {}: {e}", folder.display())));
-        let done = made.and_then(|()| sift(video, folder, options, &choice, &pack, &mut pool));
-        if done.is_err() {
-            // Succeeds where nothing was written.
-            let _ = std::fs::remove_dir(folder);
-        }
-        match done {
+        match (Sift { options, choice: &choice, decoding, models: &models, video, folder }).run(&mut pool) {
             Ok(()) => {}
-            Err(Error::Cancelled) => return Err(Ended::Cancelled),
+            Err(Error::Cancelled) => {
+                if folder.exists() {
+                    eprintln!("framesift: {} is kept as far as it is scanned: go on with --resume", video.display());
+                }
+                return Err(Ended::Cancelled);
+            }
             Err(error) => {
                 // One bad file does not stop the rest.
                 failed += 1;
@@ -86,7 +90,7 @@ fn ended(failed: usize, of: usize) -> Outcome {
 fn plan(jobs: &[(PathBuf, PathBuf)]) -> Outcome {
     let mut failed = 0;
     for (video, folder) in jobs {
-        match Reader::open(video, 1) {
+        match Reader::open(video, Decoding { threads: 1, hardware: None }) {
             Ok(reader) => {
                 let Facts { duration_s, width, height, codec, frames, .. } = reader.facts();
                 let facts = format!("{width} × {height}, {codec}, {duration_s:.1} s, about {frames} frames");
@@ -117,27 +121,87 @@ fn folders(videos: &[PathBuf], out: &Path) -> Vec<(PathBuf, PathBuf)> {
     videos.iter().map(|video| (video.clone(), folder(video))).collect()
 }
 
-fn is_new_or_empty(folder: &Path) -> bool {
-    match std::fs::read_dir(folder) {
+/// Whether a folder may be written to; the error says why not.
+fn may_be_written_to(folder: &Path, resume: bool) -> Result<(), String> {
+    let empty = match std::fs::read_dir(folder) {
         Ok(mut entries) => entries.next().is_none(),
         Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    };
+    let (interrupted, done) = (folder.join(log::NAME).exists(), folder.join("manifest.json").exists());
+    let folder = folder.display();
+    match resume {
+        _ if empty => Ok(()),
+        true if interrupted || done => Ok(()),
+        false if interrupted && !done => {
+            Err(format!("the folder {folder} holds an interrupted scan: go on with --resume, or remove it"))
+        }
+        _ => Err(format!("the folder {folder} must be new or empty, so that nothing is overwritten")),
     }
 }
 
-fn sift(
-    video: &Path,
-    folder: &Path,
-    options: &Options,
-    choice: &Choice,
-    pack: &Pack,
-    pool: &mut Pool,
-) -> framesift::Result<()> {
-    let shown = Shown::new(options.progress, &video.display().to_string());
-    let hooks = Hooks { progress: &|progress| shown.update(progress), cancelled: cancelled() };
-    let mut scanned = job::scan(video, choice, options.sift.threads(), pool, &hooks)?;
-    let manifest = scanned.write(folder, choice, pack, pool, &hooks)?;
-    drop(shown);
-    tell(&manifest, folder, options.json).map_err(|e| Error::Usage(format!("was done, which cannot be told: {e}")))
+/// One video's way to its folder.
+struct Sift<'a> {
+    options: &'a Options,
+    choice: &'a Choice,
+    decoding: Decoding,
+    models: &'a Models,
+    video: &'a Path,
+    folder: &'a Path,
+}
+
+impl Sift<'_> {
+    fn run(&self, pool: &mut Pool) -> framesift::Result<()> {
+        if self.is_done()? {
+            eprintln!("framesift: {} is done already, in {}", self.video.display(), self.folder.display());
+            return Ok(());
+        }
+        // Whether it can be written to shows before an hour of work, not after.
+        let made = std::fs::create_dir_all(self.folder);
+        made.map_err(|e| Error::Usage(format!("cannot be written to {}: {e}", self.folder.display())))?;
+        if self.folder.join(log::NAME).exists() {
+            // What a run had written that was interrupted while it wrote; the choice is made again.
+            ["frames", "faces"].iter().for_each(|name| _ = std::fs::remove_dir_all(self.folder.join(name)));
+        }
+        let done = Log::open(self.folder, self.video, self.choice, self.models).and_then(|mut log| {
+            let done = self.scan_and_write(pool, &mut log);
+            if done.is_ok() || log.is_empty() { log.remove().and(done) } else { done }
+        });
+        if done.is_err() {
+            // Succeeds where nothing was written.
+            let _ = std::fs::remove_dir(self.folder);
+        }
+        done
+    }
+
+    /// Whether an earlier run has finished this video. An error where it had other options.
+    fn is_done(&self) -> framesift::Result<bool> {
+        let path = self.folder.join("manifest.json");
+        let Ok(text) = std::fs::read_to_string(&path) else { return Ok(false) };
+        let told = |what: &str| Error::Usage(format!("cannot be resumed: {} is {what}. Name another folder", path.display()));
+        let manifest: Manifest = serde_json::from_str(&text).map_err(|e| told(&format!("no manifest of ours ({e})")))?;
+        let name = self.video.file_name().unwrap_or(self.video.as_os_str()).to_string_lossy();
+        if manifest.video.name != name {
+            return Err(told(&format!("that of {}", manifest.video.name)));
+        }
+        // How the work was shared out makes no difference.
+        let done = Choice { batch: self.choice.batch, workers: self.choice.workers, ..manifest.options };
+        if done != *self.choice {
+            return Err(told("the result of other options"));
+        }
+        // Killed between the last two steps.
+        let _ = std::fs::remove_file(self.folder.join(log::NAME));
+        Ok(true)
+    }
+
+    fn scan_and_write(&self, pool: &mut Pool, log: &mut Log) -> framesift::Result<()> {
+        let shown = Shown::new(self.options.progress, &self.video.display().to_string());
+        let hooks = Hooks { progress: &|progress| shown.update(progress), cancelled: cancelled() };
+        let mut scanned = job::scan(self.video, self.choice, self.decoding, pool, Some(log), &hooks)?;
+        let manifest = scanned.write(self.folder, self.choice, self.models, pool, &hooks)?;
+        drop(shown);
+        tell(&manifest, self.folder, self.options.json)
+            .map_err(|e| Error::Usage(format!("was done, which cannot be told: {e}")))
+    }
 }
 
 fn tell(manifest: &Manifest, folder: &Path, as_json: bool) -> std::io::Result<()> {

@@ -1,9 +1,9 @@
 //! `framesift faces`.
 
+use super::engine::EngineOptions;
 use super::{Ended, Outcome};
 use clap::Args;
 use framesift::faces::FaceAnalyzer;
-use framesift::faces::pack::Pack;
 use framesift::faces::pose::Pose;
 use image::{DynamicImage, ImageDecoder, ImageReader, RgbImage};
 use serde_json::json;
@@ -18,11 +18,14 @@ pub struct Options {
     /// Print identity vectors (biometric data) too.
     #[arg(long)]
     embeddings: bool,
+    #[command(flatten)]
+    engine: EngineOptions,
 }
 
 /// Prints a JSON object a line for every image.
 pub fn run(options: &Options) -> Outcome {
-    let mut analyzer = FaceAnalyzer::new(Pack::built_in()?)?;
+    let models = options.engine.open(true)?;
+    let mut analyzer = FaceAnalyzer::new(models.pack, &models.engine)?;
     let mut failed = 0;
     for path in &options.images {
         let faces = upright(path).map_err(|e| e.to_string()).and_then(|picture| {

@@ -9,13 +9,14 @@
 //!
 //! man      the manual as man pages; completions: for shells
 //!
-//! options  the flags that several of them share; config: where else they may be set;
-//! progress: what is told meanwhile
+//! options  the flags that several of them share; engine: those for the models; config: where else they may be
+//! set; progress: what is told meanwhile
 //! ```
 
 mod bench;
 mod config;
 mod doctor;
+mod engine;
 mod extract;
 mod faces;
 mod man;

@@ -1,7 +1,8 @@
 //! The flags that several subcommands share.
 
 use clap::Args;
-use framesift::job::Threads;
+use framesift::decode::Decoding;
+use framesift::decode::hardware::{self, Hardware};
 use framesift::manifest::Options;
 use framesift::sampling::Detector;
 use framesift::sampling::scenes::Sensitivity;
@@ -25,6 +26,22 @@ pub struct SceneOptions {
     /// Threads of the decoder.
     #[arg(long, value_name = "N", default_value_t = usual_threads(), value_parser = threads_parser())]
     decoder_threads: u16,
+    /// Decoders in hardware: `auto` takes the first that opens.
+    #[arg(long, value_enum, value_name = "KIND", default_value = "none")]
+    hwaccel: Hwaccel,
+}
+
+/// Which decoders in hardware.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Hwaccel {
+    /// None: FFmpeg's own decoders.
+    None,
+    /// The first that opens.
+    Auto,
+    /// NVIDIA's.
+    Cuda,
+    /// Intel's and AMD's under Linux.
+    Vaapi,
 }
 
 /// What is kept, and how it is found.
@@ -69,9 +86,23 @@ impl SceneOptions {
         })
     }
 
-    /// With so many workers.
-    pub fn threads(&self, workers: usize) -> Threads {
-        Threads { decoder: usize::from(self.decoder_threads), workers }
+    /// How videos are decoded. Tells where `auto` finds nothing.
+    pub fn decoding(&self) -> framesift::Result<Decoding> {
+        let hardware = match self.hwaccel {
+            Hwaccel::None => None,
+            Hwaccel::Cuda => Hardware::Cuda.check().map(|()| Some(Hardware::Cuda))?,
+            Hwaccel::Vaapi => Hardware::Vaapi.check().map(|()| Some(Hardware::Vaapi))?,
+            Hwaccel::Auto => {
+                let tried = hardware::ALL.map(|hardware| (hardware, hardware.check()));
+                let opens = tried.iter().find(|(_, opens)| opens.is_ok()).map(|&(hardware, _)| hardware);
+                if opens.is_none() {
+                    let reasons: Vec<String> = tried.into_iter().filter_map(|(_, opens)| Some(opens.err()?.to_string())).collect();
+                    eprintln!("framesift: decoding in software: {}", reasons.join(", "));
+                }
+                opens
+            }
+        };
+        Ok(Decoding { threads: usize::from(self.decoder_threads), hardware })
     }
 }
 
@@ -90,9 +121,14 @@ impl SiftOptions {
         })
     }
 
-    /// How many threads work.
-    pub fn threads(&self) -> Threads {
-        self.scenes.threads(usize::from(self.workers))
+    /// How many threads look for faces and write files.
+    pub fn workers(&self) -> usize {
+        usize::from(self.workers)
+    }
+
+    /// See [`SceneOptions::decoding`].
+    pub fn decoding(&self) -> framesift::Result<Decoding> {
+        self.scenes.decoding()
     }
 }
 

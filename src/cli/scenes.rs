@@ -6,7 +6,8 @@ use super::{Ended, Outcome, cancelled};
 use clap::Args;
 use framesift::Error;
 use framesift::faces::pack::Pack;
-use framesift::job::{self, Hooks};
+use framesift::inference::Engine;
+use framesift::job::{self, Hooks, Models};
 use std::io::{Write, stdout};
 use std::path::PathBuf;
 
@@ -30,13 +31,14 @@ pub fn run(options: &Options) -> Outcome {
     if !options.video.exists() {
         return Err(Ended::Usage(format!("there is no file {}", options.video.display())));
     }
+    let decoding = options.scenes.decoding()?;
     let name = options.video.display().to_string();
-    let pack = Pack::built_in()?;
+    let models = Models { pack: Pack::built_in()?, engine: Engine::default() };
     let manifest = {
         let shown = Shown::new(options.progress, &name);
         let hooks = Hooks { progress: &|progress| shown.update(progress), cancelled: cancelled() };
-        let scanned = job::scenes(&options.video, &choice, options.scenes.threads(1), &hooks);
-        scanned.and_then(|mut scanned| scanned.manifest(&choice, &pack.spec)).map_err(|error| match error {
+        let scanned = job::scenes(&options.video, &choice, decoding, &hooks);
+        scanned.and_then(|mut scanned| scanned.manifest(&choice, &models)).map_err(|error| match error {
             Error::Cancelled => Ended::Cancelled,
             error => Ended::Failed(format!("{name} {error}").into()),
         })?

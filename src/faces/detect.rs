@@ -3,11 +3,11 @@
 //! centre offset and five landmarks per cell.
 
 use super::Landmarks;
-use super::embed::to_chw;
+use super::embed::to_batch;
 use super::pack::DetectorSpec;
 use crate::error::{Error, Result};
 use crate::frame::resize;
-use crate::inference::{Model, Network};
+use crate::inference::{Engine, Runner};
 use fast_image_resize::PixelType;
 use image::{Rgb, RgbImage};
 use ndarray::{ArrayD, ArrayView3, Ix4};
@@ -34,16 +34,10 @@ const REFINE_ABOVE_PX: f32 = 28.0;
 /// The crop of the second look is this many times that distance wide.
 const REFINE_CROP: f32 = 4.0;
 
-/// Compiled networks that are kept. A video needs two (the picture and the second
-/// look); videos of other shapes follow.
-const MOST_NETWORKS: usize = 4;
-
-/// The detector, compiled for the picture shapes met so far.
+/// The detector.
 pub struct Detector {
     spec: DetectorSpec,
-    model: Model,
-    /// Networks by input (width, height), most recently used last.
-    networks: Vec<((usize, usize), Network)>,
+    runner: Runner,
 }
 
 /// How a picture lies on the network's input: scaled, then moved.
@@ -55,102 +49,141 @@ struct Placement {
 }
 
 impl Detector {
-    /// Reads the file; networks are compiled on demand.
-    pub fn new(spec: DetectorSpec, file: &[u8]) -> Result<Self> {
-        Ok(Self { spec, model: Model::from_onnx(file)?, networks: Vec::new() })
+    /// Reads the file for an engine; networks are compiled on demand.
+    pub fn new(spec: DetectorSpec, file: &[u8], engine: &Engine) -> Result<Self> {
+        Ok(Self { spec, runner: engine.load(file)? })
     }
 
     /// Quantized nodes that run in float, and why.
     pub fn in_float(&self) -> &[String] {
-        self.model.in_float()
+        self.runner.in_float()
     }
 
-    /// All faces of an upright RGB picture. Large ones get a second look for
+    /// All faces of upright RGB pictures. Large ones get a second look for
     /// better landmarks; a picture without any face is tried again smaller and
     /// with a black margin, for faces that fill it.
-    pub fn detect(&mut self, picture: &RgbImage) -> Result<Vec<Detection>> {
-        let (w, h) = (picture.width() as usize, picture.height() as usize);
+    pub fn detect(&mut self, pictures: &[RgbImage]) -> Result<Vec<Vec<Detection>>> {
+        let looks = pictures.iter().map(|picture| self.whole(picture)).collect::<Result<Vec<_>>>()?;
+        let mut found = self.look(&looks)?;
+        let none: Vec<usize> = (0..found.len()).filter(|&i| found[i].is_empty()).collect();
+        let looks = none.iter().map(|&i| self.with_margin(&pictures[i])).collect::<Result<Vec<_>>>()?;
+        for (i, faces) in none.into_iter().zip(self.look(&looks)?) {
+            found[i] = faces;
+        }
+        found.iter_mut().flatten().for_each(Detection::round);
+        self.refine(pictures, &mut found)?;
+        Ok(found)
+    }
+
+    /// A picture as large as the network sees it.
+    fn whole(&self, picture: &RgbImage) -> Result<(RgbImage, Placement)> {
         let long = self.spec.long_side_px;
-        let scale = long as f32 / w.max(h) as f32;
-        let side = |v: usize| ((v as f32 * scale) as usize).max(1).next_multiple_of(32).min(long.next_multiple_of(32));
-        let mut faces = self.look(picture, (side(w), side(h)), (w, h, scale), self.spec.min_score, (0, 0))?;
-        if faces.is_empty() {
-            // On the canvas of the second look, which is compiled for that anyway.
-            let side = self.spec.refine_px;
-            let scale = side as f32 / (2 * w.max(h)) as f32;
-            let offset = |v: usize| (side - (v as f32 * scale) as usize) / 2;
-            let margin = (offset(w), offset(h));
-            faces = self.look(picture, (side, side), (w, h, scale), self.spec.min_score, margin)?;
-        }
-        for face in &mut faces {
-            face.round();
-            if feature_size(&face.landmarks) * scale > REFINE_ABOVE_PX
-                && let Some(better) = self.refine(picture, &face.landmarks)?
-            {
-                face.landmarks = better;
-                face.round();
-            }
-        }
-        Ok(faces)
+        let scale = self.scale(picture);
+        let side = |v: u32| ((v as f32 * scale) as usize).max(1).next_multiple_of(32).min(long.next_multiple_of(32));
+        place(picture, (side(picture.width()), side(picture.height())), Placement { scale, left: 0, top: 0 })
     }
 
-    /// One pass over the whole picture on a canvas of `size`.
-    fn look(
-        &mut self,
-        picture: &RgbImage,
-        size: (usize, usize),
-        (w, h, scale): (usize, usize, f32),
-        min_score: f32,
-        (left, top): (usize, usize),
-    ) -> Result<Vec<Detection>> {
-        let scaled = |v: usize, limit: usize| ((v as f32 * scale) as usize).clamp(1, limit);
-        let (sw, sh) = (scaled(w, size.0 - left), scaled(h, size.1 - top));
-        let mut small = vec![0; sw * sh * 3];
-        resize(picture.as_raw(), (w, h), &mut small, (sw, sh), PixelType::U8x3)?;
-        let mut canvas = RgbImage::new(size.0 as u32, size.1 as u32);
-        for (y, row) in small.chunks_exact(sw * 3).enumerate() {
-            let start = ((top + y) * size.0 + left) * 3;
-            canvas.as_flat_samples_mut().samples[start..start + row.len()].copy_from_slice(row);
-        }
-        let faces = self.run(&canvas, min_score)?;
-        let place = Placement { scale, left, top };
-        Ok(faces.into_iter().map(|f| place.back(f)).collect())
-    }
-
-    /// Landmarks from a square crop around the face at the network's favourite
-    /// size, or `None` when it sees nothing there.
-    fn refine(&mut self, picture: &RgbImage, landmarks: &Landmarks) -> Result<Option<Landmarks>> {
+    /// A picture at half the size of the second look's canvas, which is compiled for that anyway.
+    fn with_margin(&self, picture: &RgbImage) -> Result<(RgbImage, Placement)> {
         let side = self.spec.refine_px;
-        let crop_side = (feature_size(landmarks) * REFINE_CROP).max(8.0);
-        let centre = landmarks.iter().fold([0.0; 2], |c, p| [c[0] + p[0] / 5.0, c[1] + p[1] / 5.0]);
-        let (x0, y0) = ((centre[0] - crop_side / 2.0).round() as i64, (centre[1] - crop_side / 2.0).round() as i64);
-        let crop_side = crop_side.round() as usize;
-        let crop = crop(picture, x0, y0, crop_side);
-        let mut small = RgbImage::new(side as u32, side as u32);
-        resize(crop.as_raw(), (crop_side, crop_side), &mut small, (side, side), PixelType::U8x3)?;
+        let scale = side as f32 / (2 * picture.width().max(picture.height())) as f32;
+        let offset = |v: u32| (side - (v as f32 * scale) as usize) / 2;
+        let (left, top) = (offset(picture.width()), offset(picture.height()));
+        place(picture, (side, side), Placement { scale, left, top })
+    }
+
+    /// Pixels of the network's input for one of the picture's.
+    fn scale(&self, picture: &RgbImage) -> f32 {
+        self.spec.long_side_px as f32 / picture.width().max(picture.height()) as f32
+    }
+
+    /// Faces of pictures on their canvases.
+    fn look(&mut self, looks: &[(RgbImage, Placement)]) -> Result<Vec<Vec<Detection>>> {
+        let mut found = Vec::with_capacity(looks.len());
+        // What has one size runs at once.
+        for looks in looks.chunk_by(|(a, _), (b, _)| a.dimensions() == b.dimensions()) {
+            let canvases: Vec<RgbImage> = looks.iter().map(|(canvas, _)| canvas.clone()).collect();
+            let faces = self.run(&canvases, self.spec.min_score)?.into_iter().zip(looks);
+            found.extend(faces.map(|(faces, (_, place))| faces.into_iter().map(|face| place.back(face)).collect()));
+        }
+        Ok(found)
+    }
+
+    /// Gives large faces better landmarks: from a square crop around each, at the network's favourite
+    /// size, unless it sees nothing there.
+    fn refine(&mut self, pictures: &[RgbImage], found: &mut [Vec<Detection>]) -> Result<()> {
+        let side = self.spec.refine_px;
+        let scales: Vec<f32> = pictures.iter().map(|picture| self.scale(picture)).collect();
+        let faces = found.iter_mut().zip(pictures).zip(scales);
+        let faces = faces.flat_map(|((faces, picture), scale)| faces.iter_mut().map(move |face| (face, picture, scale)));
+        let mut large: Vec<(&mut Detection, &RgbImage)> = faces
+            .filter(|(face, _, scale)| feature_size(&face.landmarks) * scale > REFINE_ABOVE_PX)
+            .map(|(face, picture, _)| (face, picture))
+            .collect();
+        let crops = large.iter().map(|(face, picture)| Crop::around(&face.landmarks).cut(picture, side));
+        let crops = crops.collect::<Result<Vec<_>>>()?;
         let middle = side as f32 / 2.0;
         let off_centre =
             |f: &Detection| (f.bbox[0] + f.bbox[2] / 2.0 - middle).hypot(f.bbox[1] + f.bbox[3] / 2.0 - middle);
-        let found = self.run(&small, self.spec.refine_min_score)?;
-        let nearest = found.into_iter().min_by(|a, b| off_centre(a).total_cmp(&off_centre(b)));
-        let zoom = crop_side as f32 / side as f32;
-        Ok(nearest.map(|f| f.landmarks.map(|[x, y]| [x * zoom + x0 as f32, y * zoom + y0 as f32])))
+        for ((face, _), seen) in large.iter_mut().zip(self.run(&crops, self.spec.refine_min_score)?) {
+            let Crop { x0, y0, side: crop_side } = Crop::around(&face.landmarks);
+            let zoom = crop_side as f32 / side as f32;
+            let nearest = seen.into_iter().min_by(|a, b| off_centre(a).total_cmp(&off_centre(b)));
+            if let Some(nearest) = nearest {
+                face.landmarks = nearest.landmarks.map(|[x, y]| [x * zoom + x0 as f32, y * zoom + y0 as f32]);
+                face.round();
+            }
+        }
+        Ok(())
     }
 
-    fn run(&mut self, canvas: &RgbImage, min_score: f32) -> Result<Vec<Detection>> {
-        let size = (canvas.width() as usize, canvas.height() as usize);
-        let entry = match self.networks.iter().position(|(s, _)| *s == size) {
-            Some(position) => self.networks.remove(position),
-            None => (size, self.model.network(&[1, 3, size.1, size.0])?),
-        };
-        // Most recently used last; the oldest goes when there are too many.
-        self.networks.push(entry);
-        if self.networks.len() > MOST_NETWORKS {
-            self.networks.remove(0);
-        }
-        let network = &self.networks[self.networks.len() - 1].1;
-        let outputs = network.run(to_chw(canvas, |v| v).view())?;
-        Ok(suppress(decode(&outputs, size, min_score)?, self.spec.nms_iou))
+    /// Faces on canvases of one size, in their pixels.
+    fn run(&mut self, canvases: &[RgbImage], min_score: f32) -> Result<Vec<Vec<Detection>>> {
+        let Some(first) = canvases.first() else { return Ok(Vec::new()) };
+        let size = (first.width() as usize, first.height() as usize);
+        let outputs = self.runner.run(to_batch(canvases, |v| v).view())?;
+        let nms_iou = self.spec.nms_iou;
+        (0..canvases.len()).map(|i| Ok(suppress(decode(&outputs, i, size, min_score)?, nms_iou))).collect()
+    }
+}
+
+/// A picture on a black canvas of a size.
+fn place(picture: &RgbImage, size: (usize, usize), place: Placement) -> Result<(RgbImage, Placement)> {
+    let Placement { scale, left, top } = place;
+    let scaled = |v: u32, limit: usize| ((v as f32 * scale) as usize).clamp(1, limit);
+    let (sw, sh) = (scaled(picture.width(), size.0 - left), scaled(picture.height(), size.1 - top));
+    let mut small = vec![0; sw * sh * 3];
+    let from = (picture.width() as usize, picture.height() as usize);
+    resize(picture.as_raw(), from, &mut small, (sw, sh), PixelType::U8x3)?;
+    let mut canvas = RgbImage::new(size.0 as u32, size.1 as u32);
+    for (y, row) in small.chunks_exact(sw * 3).enumerate() {
+        let start = ((top + y) * size.0 + left) * 3;
+        canvas.as_flat_samples_mut().samples[start..start + row.len()].copy_from_slice(row);
+    }
+    Ok((canvas, place))
+}
+
+/// The square of the second look, in pixels of the picture.
+struct Crop {
+    x0: i64,
+    y0: i64,
+    side: usize,
+}
+
+impl Crop {
+    fn around(landmarks: &Landmarks) -> Self {
+        let side = (feature_size(landmarks) * REFINE_CROP).max(8.0);
+        let centre = landmarks.iter().fold([0.0; 2], |c, p| [c[0] + p[0] / 5.0, c[1] + p[1] / 5.0]);
+        let [x0, y0] = centre.map(|c| (c - side / 2.0).round() as i64);
+        Self { x0, y0, side: side.round() as usize }
+    }
+
+    /// It at another size.
+    fn cut(&self, picture: &RgbImage, side: usize) -> Result<RgbImage> {
+        let crop = crop(picture, self.x0, self.y0, self.side);
+        let mut small = RgbImage::new(side as u32, side as u32);
+        resize(crop.as_raw(), (self.side, self.side), &mut small, (side, side), PixelType::U8x3)?;
+        Ok(small)
     }
 }
 
@@ -194,13 +227,16 @@ fn crop(picture: &RgbImage, x0: i64, y0: i64, side: usize) -> RgbImage {
     })
 }
 
-/// Faces above `min_score` on a canvas of (width, height), unsuppressed.
+/// Faces above `min_score` on canvas `index` of a batch, of (width, height), unsuppressed.
 /// Outputs: heatmap 1, scale 2 (log height, log width), offset 2 (y, x),
 /// landmarks 10 (five y, x pairs in units of the box, from its clipped corner).
-fn decode(outputs: &[ArrayD<f32>], size: (usize, usize), min_score: f32) -> Result<Vec<Detection>> {
+fn decode(outputs: &[ArrayD<f32>], index: usize, size: (usize, usize), min_score: f32) -> Result<Vec<Detection>> {
+    if outputs.iter().any(|output| output.shape().first().is_none_or(|&inputs| inputs <= index)) {
+        return Err(Error::Inference(format!("the detector gave nothing for input {index} of a batch")));
+    }
     let views = outputs
         .iter()
-        .map(|o| o.view().into_dimensionality::<Ix4>().map(|v| v.index_axis_move(ndarray::Axis(0), 0)))
+        .map(|o| o.view().into_dimensionality::<Ix4>().map(|v| v.index_axis_move(ndarray::Axis(0), index)))
         .collect::<std::result::Result<Vec<ArrayView3<'_, f32>>, _>>()
         .map_err(|e| Error::Inference(format!("detector output: {e}")))?;
     let [heat, scale, offset, points] = views.as_slice() else {
@@ -262,7 +298,7 @@ mod tests {
         o[1][[0, 1, 5, 7]] = (16.0f32 / 4.0).ln();
         o[3][[0, 1, 5, 7]] = 0.5;
         o[3][[0, 0, 5, 7]] = 0.25;
-        let faces = decode(&o, (64, 64), 0.5).unwrap();
+        let faces = decode(&o, 0, (64, 64), 0.5).unwrap();
         assert_eq!(faces.len(), 1);
         let b = faces[0].bbox;
         assert!((b[0] - 22.0).abs() < 1e-3 && (b[1] - 10.0).abs() < 1e-3 && (b[2] - 16.0).abs() < 1e-3, "{b:?}");
@@ -272,10 +308,11 @@ mod tests {
 
     #[test]
     fn outputs_of_another_network_are_refused() {
-        assert!(decode(&outputs(4, 4)[..3], (16, 16), 0.5).is_err());
+        assert!(decode(&outputs(4, 4)[..3], 0, (16, 16), 0.5).is_err());
         let mut o = outputs(4, 4);
         o.swap(0, 1);
-        assert!(decode(&o, (16, 16), 0.5).is_err());
+        assert!(decode(&o, 0, (16, 16), 0.5).is_err());
+        assert!(decode(&outputs(4, 4), 1, (16, 16), 0.5).is_err());
     }
 
     #[test]

@@ -1,63 +1,58 @@
 //! Identity vectors.
 
-use super::align::CHIP_SIZE;
 use super::pack::EmbedderSpec;
 use crate::error::{Error, Result};
-use crate::inference::{Model, Network};
+use crate::inference::{Engine, Runner};
 use image::RgbImage;
-use ndarray::ArrayD;
+use ndarray::{ArrayD, ArrayViewD, Axis};
 
 /// An embedding network.
 pub struct Embedder {
-    network: Network,
-    in_float: Vec<String>,
+    runner: Runner,
     mean: f32,
     std: f32,
     dimensions: usize,
 }
 
 impl Embedder {
-    /// Compiles the network for one aligned face at a time.
-    pub fn new(spec: &EmbedderSpec, file: &[u8]) -> Result<Self> {
-        let side = CHIP_SIZE as usize;
-        let model = Model::from_onnx(file)?;
-        Ok(Self {
-            network: model.network(&[1, 3, side, side])?,
-            in_float: model.in_float().to_vec(),
-            mean: spec.mean,
-            std: spec.std,
-            dimensions: spec.dimensions,
-        })
+    /// Reads the network for an engine.
+    pub fn new(spec: &EmbedderSpec, file: &[u8], engine: &Engine) -> Result<Self> {
+        Ok(Self { runner: engine.load(file)?, mean: spec.mean, std: spec.std, dimensions: spec.dimensions })
     }
 
     /// Quantized nodes that run in float, and why.
     pub fn in_float(&self) -> &[String] {
-        &self.in_float
+        self.runner.in_float()
     }
 
-    /// The identity of an aligned face ([`super::align::chip`]), of unit length.
-    pub fn embed(&self, chip: &RgbImage) -> Result<Vec<f32>> {
-        let input = to_chw(chip, |v| (v - self.mean) / self.std);
-        let outputs = self.network.run(input.view())?;
-        let vector: Vec<f32> = outputs.first().map(|o| o.iter().copied().collect()).unwrap_or_default();
-        if vector.len() != self.dimensions {
-            return Err(Error::Inference(format!(
-                "the embedder gave {} numbers, the pack says {}",
-                vector.len(),
-                self.dimensions
-            )));
+    /// The identities of aligned faces ([`super::align::chip`]), of unit length.
+    pub fn embed(&mut self, chips: &[RgbImage]) -> Result<Vec<Vec<f32>>> {
+        if chips.is_empty() {
+            return Ok(Vec::new());
         }
-        let norm = vector.iter().map(|v| v * v).sum::<f32>().sqrt().max(1e-12);
-        Ok(vector.into_iter().map(|v| v / norm).collect())
+        let outputs = self.runner.run(to_batch(chips, |v| (v - self.mean) / self.std).view())?;
+        let vectors = outputs.first().filter(|vectors| vectors.len() == chips.len() * self.dimensions);
+        let vectors = vectors.ok_or_else(|| {
+            let numbers = outputs.first().map_or(0, |vectors| vectors.len());
+            let (faces, dimensions) = (chips.len(), self.dimensions);
+            Error::Inference(format!("the embedder gave {numbers} numbers for {faces} faces, the pack says {dimensions} each"))
+        })?;
+        let unit = |vector: ArrayViewD<'_, f32>| {
+            let vector: Vec<f32> = vector.iter().copied().collect();
+            let norm = vector.iter().map(|v| v * v).sum::<f32>().sqrt().max(1e-12);
+            vector.into_iter().map(|v| v / norm).collect()
+        };
+        Ok(vectors.axis_iter(Axis(0)).map(unit).collect())
     }
 }
 
-/// Interleaved RGB bytes to a float tensor `1 × 3 × height × width`.
-pub(crate) fn to_chw(image: &RgbImage, map: impl Fn(f32) -> f32) -> ArrayD<f32> {
-    let (w, h) = (image.width() as usize, image.height() as usize);
-    let mut out = ArrayD::zeros(vec![1, 3, h, w]);
-    if let Some(data) = out.as_slice_mut() {
-        let (red, rest) = data.split_at_mut(w * h);
+/// Interleaved RGB bytes of pictures of one size to a float tensor `N × 3 × height × width`.
+pub(crate) fn to_batch(images: &[RgbImage], map: impl Fn(f32) -> f32) -> ArrayD<f32> {
+    let (w, h) = images.first().map_or((0, 0), |image| (image.width() as usize, image.height() as usize));
+    let mut out = ArrayD::zeros(vec![images.len(), 3, h, w]);
+    let data = out.as_slice_mut().unwrap_or_default();
+    for (image, planes) in images.iter().zip(data.chunks_exact_mut((3 * w * h).max(1))) {
+        let (red, rest) = planes.split_at_mut(w * h);
         let (green, blue) = rest.split_at_mut(w * h);
         for (((pixel, r), g), b) in image.as_raw().chunks_exact(3).zip(red).zip(green).zip(blue) {
             *r = map(f32::from(pixel[0]));

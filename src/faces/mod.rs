@@ -19,7 +19,8 @@ pub mod pose;
 pub mod quality;
 
 use crate::error::Result;
-use detect::Detector;
+use crate::inference::Engine;
+use detect::{Detection, Detector};
 use embed::Embedder;
 use image::RgbImage;
 use pack::Pack;
@@ -47,20 +48,20 @@ pub struct Face {
     pub embedding: Vec<f32>,
 }
 
-/// The networks of a pack, compiled for one picture shape at a time.
+/// The networks of a pack in an engine.
 pub struct FaceAnalyzer {
     detector: Detector,
     embedder: Embedder,
 }
 
 impl FaceAnalyzer {
-    /// Prepares the pack's networks. Networks are compiled when the first
+    /// Prepares the pack's networks. Our own are compiled when the first
     /// picture of a shape comes.
-    pub fn new(pack: Pack) -> Result<Self> {
+    pub fn new(pack: Pack, engine: &Engine) -> Result<Self> {
         let Pack { spec, detector, embedder } = pack;
         Ok(Self {
-            detector: Detector::new(spec.detector, &detector)?,
-            embedder: Embedder::new(&spec.embedder, &embedder)?,
+            detector: Detector::new(spec.detector, &detector, engine)?,
+            embedder: Embedder::new(&spec.embedder, &embedder, engine)?,
         })
     }
 
@@ -71,22 +72,31 @@ impl FaceAnalyzer {
 
     /// Finds and describes all faces of an upright RGB picture, largest first.
     pub fn analyze(&mut self, picture: &RgbImage) -> Result<Vec<Face>> {
-        let mut faces = Vec::new();
-        for found in self.detector.detect(picture)? {
-            let chip = align::chip(picture, &found.landmarks);
-            let embedding = self.embedder.embed(&chip)?;
-            let (quality, flags) = quality::assess(picture, &chip, &found);
-            faces.push(Face {
-                bbox: found.bbox,
-                score: found.score,
-                landmarks: found.landmarks,
-                quality,
-                flags,
-                embedding,
-            });
+        let mut faces = self.analyze_batch(std::slice::from_ref(picture))?;
+        Ok(faces.pop().unwrap_or_default())
+    }
+
+    /// The same for several pictures, which a GPU does at once.
+    pub fn analyze_batch(&mut self, pictures: &[RgbImage]) -> Result<Vec<Vec<Face>>> {
+        let found = self.detector.detect(pictures)?;
+        let on = |(picture, found): (_, &Vec<Detection>)| {
+            found.iter().map(|face| align::chip(picture, &face.landmarks)).collect::<Vec<_>>()
+        };
+        let chips: Vec<RgbImage> = pictures.iter().zip(&found).flat_map(on).collect();
+        let mut described = chips.iter().zip(self.embedder.embed(&chips)?);
+        let mut all = Vec::with_capacity(pictures.len());
+        for (picture, found) in pictures.iter().zip(found) {
+            let mut faces: Vec<Face> = (found.into_iter().zip(described.by_ref()))
+                .map(|(found, (chip, embedding))| {
+                    let (quality, flags) = quality::assess(picture, chip, &found);
+                    let Detection { bbox, score, landmarks } = found;
+                    Face { bbox, score, landmarks, quality, flags, embedding }
+                })
+                .collect();
+            let area = |f: &Face| f.bbox[2] * f.bbox[3];
+            faces.sort_by(|a, b| area(b).total_cmp(&area(a)));
+            all.push(faces);
         }
-        let area = |f: &Face| f.bbox[2] * f.bbox[3];
-        faces.sort_by(|a, b| area(b).total_cmp(&area(a)));
-        Ok(faces)
+        Ok(all)
     }
 }

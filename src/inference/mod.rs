@@ -1,15 +1,21 @@
 //! Running the networks of a model pack.
 //!
-//! [`Model`] is a file, read and packed once; [`Network`] is a model compiled for one
+//! [`Engine`] says what runs them, and [`Runner`] is a network in it, for batches of any shape.
+//!
+//! Of our own engine, [`Model`] is a file, read and packed once; [`Network`] is a model compiled for one
 //! input shape: float tensors in, float tensors out. Behind them, tract parses the ONNX
 //! file and runs what is float, and [`int8`] runs the quantized regions.
 
+mod engine;
 pub mod int8;
 #[cfg(all(feature = "onnxruntime", not(target_arch = "wasm32")))]
 pub mod onnxruntime;
 
+pub use engine::{Engine, Precision, Runner};
+
 use crate::error::{Error, Result, inference};
 use int8::compile::{Compiled, compile};
+use int8::dequantize::to_float;
 use int8::kernels::Isa;
 use int8::region::Region;
 use int8::tract_op;
@@ -52,10 +58,19 @@ impl Model {
         Self::compiled(None, file)
     }
 
-    fn compiled(isa: Option<Isa>, mut file: &[u8]) -> Result<Self> {
-        register_kernels();
-        let damaged = |e: TractError| Error::Model(format!("not an ONNX file, or damaged: {e:#}"));
-        let mut proto = tract_onnx::onnx().proto_model_for_read(&mut file).map_err(damaged)?;
+    /// Reads an ONNX file for FP32 under tract: of a quantized one the weights become floats, and nothing
+    /// is rounded between layers.
+    pub fn in_fp32(file: &[u8]) -> Result<Self> {
+        let mut proto = read(file)?;
+        to_float(&mut proto)?;
+        Self::from_proto(None, proto)
+    }
+
+    fn compiled(isa: Option<Isa>, file: &[u8]) -> Result<Self> {
+        Self::from_proto(isa, read(file)?)
+    }
+
+    fn from_proto(isa: Option<Isa>, mut proto: ModelProto) -> Result<Self> {
         let graph = proto.graph.take().ok_or_else(|| Error::Model("not an ONNX file: it holds no graph".into()))?;
         let Compiled { graph, regions, in_float } = compile(isa, graph)?;
         proto.graph = Some(graph);
@@ -88,6 +103,21 @@ impl Model {
     pub fn packed_bytes(&self) -> usize {
         self.regions.iter().map(|r| r.bytes()).sum()
     }
+}
+
+fn read(mut file: &[u8]) -> Result<ModelProto> {
+    register_kernels();
+    let damaged = |e: TractError| Error::Model(format!("not an ONNX file, or damaged: {e:#}"));
+    tract_onnx::onnx().proto_model_for_read(&mut file).map_err(damaged)
+}
+
+/// An ONNX file of the same network in FP32, as [`Model::in_fp32`] runs it.
+#[cfg(all(feature = "onnxruntime", not(target_arch = "wasm32")))]
+fn fp32_file(file: &[u8]) -> Result<Vec<u8>> {
+    use prost::Message;
+    let mut proto = read(file)?;
+    to_float(&mut proto)?;
+    Ok(proto.encode_to_vec())
 }
 
 /// Has tract's kernels register themselves, which native programs do as they start. In

@@ -1,9 +1,10 @@
 //! ONNX Runtime, loaded from a library at run time: neither building nor starting needs it.
 //!
-//! Networks run there to compare with ours, and on the GPU.
+//! Networks run there on the GPU, and to compare with ours.
 
 use crate::error::{Error, Result, inference};
 use ndarray::{ArrayD, ArrayViewD, IxDyn};
+use ort::ep::CUDA;
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::value::TensorRef;
@@ -23,7 +24,16 @@ pub struct OnnxRuntime {
     library: PathBuf,
 }
 
-/// A network in ONNX Runtime, on one CPU thread or several.
+/// What networks run on in ONNX Runtime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Provider {
+    /// So many CPU threads.
+    Cpu(usize),
+    /// An NVIDIA GPU; what it cannot run, the CPU does.
+    Cuda,
+}
+
+/// A network in ONNX Runtime.
 pub struct OnnxRuntimeNetwork {
     session: Session,
 }
@@ -47,18 +57,79 @@ impl OnnxRuntime {
         &self.library
     }
 
-    /// Reads an ONNX file for `threads` CPU threads.
-    pub fn network(&self, file: &[u8], threads: usize) -> Result<OnnxRuntimeNetwork> {
+    /// Reads an ONNX file. An error where the provider does not open: nothing falls back silently.
+    pub fn network(&self, file: &[u8], provider: Provider) -> Result<OnnxRuntimeNetwork> {
+        let threads = if let Provider::Cpu(threads) = provider { threads } else { 1 };
         let session = Session::builder(&self.environment)
             .and_then(|b| Ok(b.with_optimization_level(GraphOptimizationLevel::All)?))
             .and_then(|b| Ok(b.with_intra_threads(threads)?))
+            .and_then(|b| match provider {
+                Provider::Cpu(_) => Ok(b),
+                Provider::Cuda => Ok(b.with_execution_providers([CUDA::default().build().error_on_failure()])?),
+            })
             .and_then(|mut b| b.commit_from_memory(file))
             .map_err(inference)?;
         Ok(OnnxRuntimeNetwork { session })
     }
+
+    /// Whether a provider really opens here: runs a network of one node on it.
+    pub fn try_provider(&self, provider: Provider) -> Result<()> {
+        let mut network = self.network(&one_node(), provider)?;
+        let input = ArrayD::zeros(vec![1, 3, 4, 4]);
+        network.run(input.view()).map(|_| ())
+    }
+
+    /// Version of the library, as its file's name says, or what it says of its build.
+    pub fn version(&self) -> &str {
+        let name = self.library.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.split_once(".so.").map_or_else(|| ort::info(), |(_, version)| version)
+    }
+}
+
+/// A model that doubles its input.
+fn one_node() -> Vec<u8> {
+    use prost::Message;
+    use tract_onnx::pb;
+    let value = |name: &str| pb::ValueInfoProto {
+        name: name.into(),
+        r#type: Some(pb::TypeProto {
+            value: Some(pb::type_proto::Value::TensorType(pb::type_proto::Tensor {
+                elem_type: 1,
+                shape: None,
+            })),
+            ..pb::TypeProto::default()
+        }),
+        ..pb::ValueInfoProto::default()
+    };
+    let node = pb::NodeProto {
+        op_type: "Add".into(),
+        input: vec!["x".into(), "x".into()],
+        output: vec!["y".into()],
+        ..pb::NodeProto::default()
+    };
+    let graph = pb::GraphProto {
+        name: "probe".into(),
+        node: vec![node],
+        input: vec![value("x")],
+        output: vec![value("y")],
+        ..pb::GraphProto::default()
+    };
+    let model = pb::ModelProto {
+        ir_version: 7,
+        opset_import: vec![pb::OperatorSetIdProto { domain: String::new(), version: 13 }],
+        graph: Some(graph),
+        ..pb::ModelProto::default()
+    };
+    model.encode_to_vec()
 }
 
 impl OnnxRuntimeNetwork {
+    /// Whether it takes several inputs at once.
+    pub fn takes_batches(&self) -> bool {
+        let shape = self.session.inputs().first().and_then(|input| input.dtype().tensor_shape());
+        shape.is_some_and(|shape| shape.first().is_some_and(|&side| side < 0))
+    }
+
     /// Runs one input; the outputs come in the file's order.
     pub fn run(&mut self, input: ArrayViewD<'_, f32>) -> Result<Vec<ArrayD<f32>>> {
         let input = input.as_standard_layout();

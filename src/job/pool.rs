@@ -1,7 +1,7 @@
 //! Threads that find faces in candidates and encode chosen frames.
 
+use super::Models;
 use crate::error::{Error, Result};
-use crate::faces::pack::Pack;
 use crate::faces::{Face, FaceAnalyzer};
 use crate::frame::{Frame, FrameLayout};
 use crate::still;
@@ -46,16 +46,17 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// So many threads, with a pack's models.
-    pub fn new(workers: usize, pack: &Pack) -> Self {
+    /// So many threads.
+    pub fn new(workers: usize, models: &Models) -> Self {
         let workers = workers.max(1);
-        // One waits for each that works.
-        let (jobs, waiting) = sync_channel(workers);
+        // One waits for each that works; for an engine that takes several at once, as many.
+        let (jobs, waiting) = sync_channel(workers.max(models.engine.batch()));
         let (done, replies) = channel();
-        let (waiting, pack) = (Arc::new(Mutex::new(waiting)), Arc::new(pack.clone()));
+        let (waiting, models) = (Arc::new(Mutex::new(waiting)), Arc::new(models.clone()));
         let start = |_| {
-            let (waiting, done, pack) = (Arc::clone(&waiting), done.clone(), Arc::clone(&pack));
-            std::thread::spawn(move || work(&waiting, &done, &pack))
+            let (waiting, done, models) = (Arc::clone(&waiting), done.clone(), Arc::clone(&models));
+            let mut worker = Worker { models, analyzer: None };
+            std::thread::spawn(move || worker.work(&waiting, &done))
         };
         Self { jobs: Some(jobs), replies, under_way: 0, threads: (0..workers).map(start).collect() }
     }
@@ -106,38 +107,73 @@ impl Drop for Pool {
     }
 }
 
-fn work(waiting: &Mutex<Receiver<Job>>, done: &Sender<Reply>, pack: &Pack) {
-    let mut analyzer = None;
-    loop {
-        let job = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(job) = job else { return };
-        let index = job.index;
-        let result = catch_unwind(AssertUnwindSafe(|| run(job, &mut analyzer, pack))).unwrap_or_else(|_| {
-            // Half-changed networks are not used again.
-            analyzer = None;
-            Err(Error::Inference(format!("the analysis of frame {index} crashed")))
-        });
-        if done.send((index, result)).is_err() {
-            return;
-        }
-    }
+/// One thread.
+struct Worker {
+    models: Arc<Models>,
+    analyzer: Option<FaceAnalyzer>,
 }
 
-fn run(job: Job, analyzer: &mut Option<FaceAnalyzer>, pack: &Pack) -> Result<Done> {
-    let picture = Frame::new(&job.layout, &job.data)?.to_rgb()?;
-    match job.task {
-        Task::Analyze => {
-            let analyzer = match analyzer {
+impl Worker {
+    fn work(&mut self, waiting: &Mutex<Receiver<Job>>, done: &Sender<Reply>) {
+        loop {
+            let jobs = next(waiting, self.models.engine.batch());
+            if jobs.is_empty() {
+                return;
+            }
+            let (analyze, encode): (Vec<Job>, Vec<Job>) =
+                jobs.into_iter().partition(|job| matches!(job.task, Task::Analyze));
+            let encoded = encode.into_iter().map(|job| {
+                let Job { task, index, layout, data } = job;
+                let boxes = if let Task::Encode(boxes) = task { boxes } else { Vec::new() };
+                let files = || encode_all(&Frame::new(&layout, &data)?.to_rgb()?, &boxes);
+                (index, self.guarded(index, |_| files()).map(Done::Files))
+            });
+            let replies: Vec<Reply> = encoded.collect();
+            for reply in replies.into_iter().chain(self.analyze(&analyze)) {
+                if done.send(reply).is_err() {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Faces of frames, at once, or, where that fails, one by one, so that one bad frame is one error.
+    fn analyze(&mut self, jobs: &[Job]) -> Vec<Reply> {
+        let Some(first) = jobs.first() else { return Vec::new() };
+        let faces = self.guarded(first.index, |worker| {
+            let pictures: Vec<RgbImage> =
+                jobs.iter().map(|job| Frame::new(&job.layout, &job.data)?.to_rgb()).collect::<Result<_>>()?;
+            let analyzer = match &mut worker.analyzer {
                 Some(analyzer) => analyzer,
-                None => analyzer.insert(FaceAnalyzer::new(pack.clone())?),
+                none => none.insert(FaceAnalyzer::new(worker.models.pack.clone(), &worker.models.engine)?),
             };
-            Ok(Done::Faces(analyzer.analyze(&picture)?))
+            analyzer.analyze_batch(&pictures)
+        });
+        match faces {
+            Ok(faces) => jobs.iter().zip(faces).map(|(job, faces)| (job.index, Ok(Done::Faces(faces)))).collect(),
+            Err(error) if jobs.len() == 1 => vec![(first.index, Err(error))],
+            Err(_) => jobs.chunks(1).flat_map(|job| self.analyze(job)).collect(),
         }
-        Task::Encode(boxes) => Ok(Done::Files(encode(&picture, &boxes)?)),
+    }
+
+    /// Makes a crash an error.
+    fn guarded<T>(&mut self, index: u64, run: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        catch_unwind(AssertUnwindSafe(|| run(self))).unwrap_or_else(|_| {
+            // Half-changed networks are not used again.
+            self.analyzer = None;
+            Err(Error::Inference(format!("the analysis of frame {index} crashed")))
+        })
     }
 }
 
-fn encode(picture: &RgbImage, boxes: &[[f32; 4]]) -> Result<Vec<Vec<u8>>> {
+/// The next job, and at most so many in all that are waiting already; none when no more is to come.
+fn next(waiting: &Mutex<Receiver<Job>>, most: usize) -> Vec<Job> {
+    let waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+    let first = waiting.recv().ok();
+    first.into_iter().chain(std::iter::from_fn(|| waiting.try_recv().ok())).take(most).collect()
+}
+
+fn encode_all(picture: &RgbImage, boxes: &[[f32; 4]]) -> Result<Vec<Vec<u8>>> {
     let faces = boxes.iter().map(|&bbox| still::face_jpeg(picture, bbox));
     std::iter::once(still::frame_jpeg(picture)).chain(faces).collect()
 }

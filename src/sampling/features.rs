@@ -108,6 +108,24 @@ pub struct Features {
 }
 
 impl Features {
+    /// Bytes of them in a journal.
+    pub const BYTES: usize = 4 + PictureHash::BYTES + 3 * THUMB_LEN;
+
+    /// Appends them, as [`Features::BYTES`] bytes.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.extend(self.sharpness.to_le_bytes());
+        self.phash.write(out);
+        out.extend_from_slice(self.thumb.data.as_slice());
+    }
+
+    /// What [`Features::write`] wrote; `None` where there is too little of it.
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        let (sharpness, rest) = bytes.split_first_chunk()?;
+        let (hash, thumb) = rest.split_first_chunk()?;
+        let thumb = Thumb { data: Box::new(*thumb.first_chunk()?) };
+        Some(Self { sharpness: f32::from_le_bytes(*sharpness), phash: PictureHash::read(hash), thumb })
+    }
+
     /// Measures a frame, in its stored orientation.
     pub fn measure(frame: &Frame<'_>) -> Result<Self> {
         let planes = frame.yuv_reduced(ANALYSIS_WIDTH)?;

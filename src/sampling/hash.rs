@@ -32,6 +32,20 @@ pub struct PictureHash {
 }
 
 impl PictureHash {
+    /// Bytes of one in a journal.
+    pub const BYTES: usize = 16;
+
+    /// Appends it, as [`PictureHash::BYTES`] bytes.
+    pub fn write(self, out: &mut Vec<u8>) {
+        out.extend((u128::from(self.bits) | u128::from(self.doubtful) << 64).to_le_bytes());
+    }
+
+    /// What [`PictureHash::write`] wrote.
+    pub fn read(bytes: &[u8; Self::BYTES]) -> Self {
+        let both = u128::from_le_bytes(*bytes);
+        Self { bits: both as u64, doubtful: (both >> 64) as u64 }
+    }
+
     /// How much two pictures differ: hash bits, doubtful ones counted half. Equal
     /// pictures are 0 apart, unrelated ones about 28.
     pub fn distance(self, other: Self) -> f32 {

@@ -12,6 +12,7 @@
 //! plan         shapes, layouts, borders and buffers for one input shape
 //! execute      a run: floats in, floats out, no allocation
 //! tract_op     a region as a tract operator
+//! dequantize   or, for other engines, the whole graph in floats
 //!
 //! geometry     windows of convolutions and pooling
 //! image        NHWC bytes with a border
@@ -24,6 +25,7 @@
 
 pub mod compile;
 pub mod conv;
+pub mod dequantize;
 pub mod execute;
 pub mod float_conv;
 pub mod geometry;
