@@ -8,8 +8,8 @@
 //! Reads picture names from standard input, one a line, relative to FOLDER.
 
 use framesift::faces::FaceAnalyzer;
-use framesift::inference::Engine;
 use framesift::faces::pack::Pack;
+use framesift::inference::Engine;
 use std::error::Error;
 use std::io::stdin;
 use std::path::Path;

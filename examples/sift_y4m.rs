@@ -11,9 +11,9 @@
 //! many for each reason), `select_ms` (time of the choice).
 
 use framesift::faces::FaceAnalyzer;
-use framesift::inference::Engine;
 use framesift::faces::pack::Pack;
 use framesift::frame::{Frame, FrameLayout};
+use framesift::inference::Engine;
 use framesift::manifest::{Options, Video};
 use framesift::pipeline::{Measurer, Session};
 use framesift::sampling::Candidate;

@@ -17,7 +17,7 @@ use crate::inference::int8::kernels::Isa;
 use crate::manifest::{Manifest, Options, Tool, Video};
 use crate::pipeline::{Measured, Measurer, Session};
 use crate::sampling::Candidate;
-use crate::still;
+use crate::still::{self, Stills};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::{BTreeMap, VecDeque};
 use wasm_bindgen::prelude::*;
@@ -276,21 +276,14 @@ pub fn scenes_csv(manifest: JsValue) -> Result<String, JsError> {
     Ok(from_js::<Manifest>(manifest)?.scenes_csv())
 }
 
-/// A chosen frame and its faces as files: array of JPEGs (`Uint8Array`), the frame
-/// first, then a face for each of `boxes` (arrays of x, y, width, height).
-/// `layout`: [`FrameLayout`].
+/// A chosen frame and its faces as files: array of `Uint8Array`, the frame
+/// first, then the faces. `layout`: [`FrameLayout`]; `stills`: [`Stills`].
 #[wasm_bindgen]
-pub fn encode_stills(layout: JsValue, pixels: &[u8], boxes: JsValue) -> Result<js_sys::Array, JsError> {
-    let (layout, boxes): (FrameLayout, Vec<[f32; 4]>) = (from_js(layout)?, from_js(boxes)?);
+pub fn encode_stills(layout: JsValue, pixels: &[u8], stills: JsValue) -> Result<js_sys::Array, JsError> {
+    let (layout, stills): (FrameLayout, Stills) = (from_js(layout)?, from_js(stills)?);
     let picture = Frame::new(&layout, pixels).and_then(|f| f.to_rgb()).map_err(js_error)?;
-    let files = js_sys::Array::new();
-    let add = |jpeg: crate::Result<Vec<u8>>| -> Result<(), JsError> {
-        files.push(&js_sys::Uint8Array::from(jpeg.map_err(js_error)?.as_slice()));
-        Ok(())
-    };
-    add(still::frame_jpeg(&picture))?;
-    boxes.into_iter().try_for_each(|bbox| add(still::face_jpeg(&picture, bbox)))?;
-    Ok(files)
+    let files = stills.of(&picture).map_err(js_error)?;
+    Ok(files.iter().map(|file| js_sys::Uint8Array::from(file.as_slice())).collect())
 }
 
 /// A network on its own, for `npm run bench`.

@@ -11,10 +11,10 @@ mod layout;
 use crate::error::{Error, Result};
 use crate::frame::FrameLayout;
 use crate::journal::Checkpoint;
-use hardware::Hardware;
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::packet::Ref as _;
 use ffmpeg_next::{codec, format, media, packet};
+use hardware::Hardware;
 use std::path::{Path, PathBuf};
 
 /// Presentation times are equal when they differ by less than this.

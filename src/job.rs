@@ -21,10 +21,11 @@ use crate::faces::pack::Pack;
 use crate::frame::FrameLayout;
 use crate::inference::Engine;
 use crate::journal::{Checkpoint, Entry, Taken};
-use crate::manifest::{Manifest, Options, Video};
+use crate::manifest::{KeptFace, Manifest, Options, Video};
 use crate::pipeline::{Measured, Measurer, Session};
 use crate::sampling::Candidate;
 use crate::sampling::selection::FacesMode;
+use crate::still::{Place, Stills};
 use log::Log;
 use pool::{Done, Pool, Task};
 use std::collections::BTreeMap;
@@ -104,7 +105,8 @@ pub fn scan(
 ) -> Result<Scanned> {
     let start = Instant::now();
     let wanted = options.faces != FacesMode::Ignore;
-    let mut faces = Faces { pool: wanted.then_some(pool), log, known: BTreeMap::new(), owed: Vec::new(), done: 0, all: 0 };
+    let mut faces =
+        Faces { pool: wanted.then_some(pool), log, known: BTreeMap::new(), owed: Vec::new(), done: 0, all: 0 };
     let mut scan_s = 0.0;
     let mut run = || -> Result<Scanned> {
         let mut scanned = read(path, options, decoding, &mut faces, hooks)?;
@@ -130,13 +132,21 @@ pub fn scenes(path: &Path, options: &Options, decoding: Decoding, hooks: &Hooks<
 type Sent = (Decoded, Measured, Option<Checkpoint>);
 
 /// Decodes and samples every frame.
-fn read(path: &Path, options: &Options, decoding: Decoding, faces: &mut Faces<'_>, hooks: &Hooks<'_>) -> Result<Scanned> {
+fn read(
+    path: &Path,
+    options: &Options,
+    decoding: Decoding,
+    faces: &mut Faces<'_>,
+    hooks: &Hooks<'_>,
+) -> Result<Scanned> {
     let mut reader = Reader::open(path, decoding)?;
     let facts = reader.facts().clone();
     let mut session = Session::new(options, facts.duration_s);
     let mut end_s = 0f64;
     let mut ended = false;
-    if let Some(Replayed { checkpoint, last_s, end_s: replayed_end_s }) = faces.replay(&mut session, hooks, facts.frames)? {
+    if let Some(Replayed { checkpoint, last_s, end_s: replayed_end_s }) =
+        faces.replay(&mut session, hooks, facts.frames)?
+    {
         if reader.resume(last_s, session.frames(), &checkpoint)? {
             (ended, end_s) = (checkpoint.ended, replayed_end_s);
         } else {
@@ -297,7 +307,13 @@ impl Faces<'_> {
         self.log.as_mut().map_or(Ok(()), |log| log.forget())
     }
 
-    fn record(&mut self, time_s: f64, duration_s: f64, measured: &Measured, checkpoint: Option<&Checkpoint>) -> Result<()> {
+    fn record(
+        &mut self,
+        time_s: f64,
+        duration_s: f64,
+        measured: &Measured,
+        checkpoint: Option<&Checkpoint>,
+    ) -> Result<()> {
         let Some(log) = &mut self.log else { return Ok(()) };
         log.frame(time_s, duration_s, measured);
         checkpoint.map_or(Ok(()), |checkpoint| log.checkpoint(checkpoint))
@@ -374,6 +390,11 @@ impl Scanned {
         Ok(())
     }
 
+    /// Says who is looked for; see [`Session::look_for`].
+    pub fn look_for(&mut self, references: Vec<Vec<f32>>) {
+        self.session.look_for(references);
+    }
+
     /// The result under `options`, without writing anything.
     pub fn manifest(&mut self, options: &Options, models: &Models) -> Result<Manifest> {
         self.session.detect(&options.detector, options.sensitivity)?;
@@ -398,7 +419,7 @@ impl Scanned {
             std::fs::create_dir_all(&inner).map_err(|e| cannot_write(&inner, &e))?;
         }
         let names: BTreeMap<u64, Vec<&str>> = (manifest.frames.iter())
-            .map(|f| (f.index, std::iter::once(&f.file).chain(f.faces.iter().map(|face| &face.crop))))
+            .map(|f| (f.index, std::iter::once(&f.file).chain(f.faces.iter().filter_map(|face| face.crop.as_ref()))))
             .map(|(index, names)| (index, names.map(String::as_str).collect()))
             .collect();
         let total = manifest.frames.len() as u64;
@@ -420,8 +441,10 @@ impl Scanned {
                 hooks.check()?;
                 match self.reader.find(frame.time_s, &self.tally.keys_s)? {
                     Some(Decoded { layout, data, .. }) => {
-                        let boxes = frame.faces.iter().map(|face| face.bbox).collect();
-                        pool.submit(Task::Encode(boxes), frame.index, layout, data)?;
+                        let place = |face: &KeptFace| Place { bbox: face.bbox, landmarks: face.landmarks };
+                        let faces = frame.faces.iter().map(place).collect();
+                        let stills = Stills { format: options.format, crops: options.crops, faces };
+                        pool.submit(Task::Encode(stills), frame.index, layout, data)?;
                     }
                     None => {
                         lost.push(frame.index);

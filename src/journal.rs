@@ -159,7 +159,8 @@ fn json<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
 
 fn frames(payload: &[u8]) -> Option<Entry> {
     let (count, rest) = payload.split_first_chunk()?;
-    let (frames, checkpoint) = rest.split_at_checked((u32::from_le_bytes(*count) as usize).checked_mul(FRAME_BYTES)?)?;
+    let (frames, checkpoint) =
+        rest.split_at_checked((u32::from_le_bytes(*count) as usize).checked_mul(FRAME_BYTES)?)?;
     let mut last = [0u8; FRAME_BYTES];
     let taken = frames.as_chunks::<FRAME_BYTES>().0.iter().map(|frame| {
         last.iter_mut().zip(frame).for_each(|(last, change)| *last = last.wrapping_add(*change));
@@ -204,8 +205,11 @@ mod tests {
         let all: Vec<Measured> = [0, 1, 1, 90].map(measured).into();
         let mut frames = Frames::default();
         all.iter().enumerate().for_each(|(i, measured)| frames.push(i as f64 / 3.0, 1.0 / 3.0, measured));
-        let checkpoint = Checkpoint { packets: 5, keys_s: vec![0.1 + 0.2], notes: vec!["a".into()], ..Checkpoint::default() };
-        let Some(Entry::Frames(taken, read)) = read_one(&frames.entry(&checkpoint).unwrap()) else { panic!("no frames") };
+        let checkpoint =
+            Checkpoint { packets: 5, keys_s: vec![0.1 + 0.2], notes: vec!["a".into()], ..Checkpoint::default() };
+        let Some(Entry::Frames(taken, read)) = read_one(&frames.entry(&checkpoint).unwrap()) else {
+            panic!("no frames")
+        };
         assert_eq!(read, checkpoint);
         assert_eq!(taken.len(), 4);
         for (i, (taken, measured)) in taken.iter().zip(&all).enumerate() {
@@ -213,7 +217,9 @@ mod tests {
             assert_eq!(bytes(&taken.measured), bytes(measured));
         }
         assert_eq!(bytes(&all[0]).len(), Measured::BYTES);
-        assert!(matches!(read_one(&frames.entry(&checkpoint).unwrap()), Some(Entry::Frames(none, _)) if none.is_empty()));
+        assert!(
+            matches!(read_one(&frames.entry(&checkpoint).unwrap()), Some(Entry::Frames(none, _)) if none.is_empty())
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::faces::{Landmarks, pose::Pose, quality::Flag};
 use crate::sampling::Detector;
 use crate::sampling::scenes::{Sensitivity, TransitionKind};
 use crate::sampling::selection::{FacesMode, Reason};
+use crate::still::{Crops, Format};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -143,6 +144,13 @@ pub struct Options {
     pub face_gates: Vec<Flag>,
     /// Whether identity vectors are written.
     pub embeddings: bool,
+    /// Format of the files.
+    pub format: Format,
+    /// How faces are cut out.
+    pub crops: Crops,
+    /// Names of the photos of those who are looked for; empty for everyone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reference: Vec<String>,
 }
 
 impl Default for Options {
@@ -158,6 +166,9 @@ impl Default for Options {
             min_face_px: 20.0,
             face_gates: vec![Flag::Blurred, Flag::Dark, Flag::Bright],
             embeddings: false,
+            format: Format::default(),
+            crops: Crops::default(),
+            reference: Vec::new(),
         }
     }
 }
@@ -260,8 +271,12 @@ pub struct KeptFace {
     /// Identity vector of unit length; only when asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embedding: Option<Vec<f32>>,
-    /// Path of the face's picture within the output.
-    pub crop: String,
+    /// How like the references it is, as the highest cosine with one of them; only where some are given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference_cosine: Option<f32>,
+    /// Path of the face's picture within the output, if faces are cut out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crop: Option<String>,
 }
 
 /// One candidate that was not kept.
@@ -283,6 +298,6 @@ pub struct Person {
     pub id: usize,
     /// Number of faces in kept frames.
     pub faces: usize,
-    /// Picture of the best face within the output.
+    /// Picture of the best face within the output, or of the frame that it is in.
     pub best: String,
 }

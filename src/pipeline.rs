@@ -10,6 +10,7 @@
 //! names: a few frames to decode once more ([`Session::add_candidate`]).
 
 use crate::error::{Error, Result};
+use crate::faces::embed::cosine;
 use crate::faces::pack::PackSpec;
 use crate::faces::{Face, cluster, pose::Pose, quality::Flag};
 use crate::frame::{Frame, FrameLayout};
@@ -22,7 +23,8 @@ use crate::sampling::scenes::{Boundary, SceneMap, Sensitivity, TransitionKind};
 use crate::sampling::selection::{self, AROUND_S, Choice, Criteria, FacesMode, Item, Reason, Shown};
 use crate::sampling::similarity::RunOptions;
 use crate::sampling::{Candidate, Detector, Sampler};
-use std::collections::BTreeMap;
+use crate::still::Crops;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 /// Candidates per second of video: never more than this …
@@ -106,6 +108,29 @@ struct Record {
     people: Vec<usize>,
 }
 
+/// Whose faces count.
+struct Wanted<'a> {
+    references: &'a [Vec<f32>],
+    min_cosine: f32,
+    /// People who are like a reference on the mean of all their faces: turned away or blurred, a single
+    /// one may not be.
+    people: BTreeSet<usize>,
+}
+
+impl Wanted<'_> {
+    fn is(&self, face: &Face, person: usize) -> bool {
+        self.people.contains(&person) || self.cosine(face) >= self.min_cosine
+    }
+
+    fn cosine(&self, face: &Face) -> f32 {
+        self.highest(&face.embedding)
+    }
+
+    fn highest(&self, identity: &[f32]) -> f32 {
+        self.references.iter().map(|reference| cosine(reference, identity)).fold(-1.0, f32::max)
+    }
+}
+
 /// The records of one video.
 pub struct Session {
     sampler: Option<Sampler>,
@@ -123,6 +148,8 @@ pub struct Session {
     /// By the detector asked for.
     boundaries: Vec<Boundary>,
     candidates: Vec<Record>,
+    /// Identities of those who are looked for; none for everyone.
+    references: Vec<Vec<f32>>,
     /// Whether faces have come since people were grouped.
     ungrouped: bool,
 }
@@ -149,6 +176,7 @@ impl Session {
             sensitivity: options.sensitivity,
             boundaries: Vec::new(),
             candidates: Vec::new(),
+            references: Vec::new(),
             ungrouped: false,
         }
     }
@@ -274,6 +302,35 @@ impl Session {
         self.candidates[position].faces = Some(faces);
         self.ungrouped = true;
         Ok(())
+    }
+
+    /// Says who is looked for, by identity vectors of unit length: only their faces count from now on. None for
+    /// everyone.
+    pub fn look_for(&mut self, references: Vec<Vec<f32>>) {
+        self.references = references;
+    }
+
+    /// Whose faces count, once people are grouped.
+    fn wanted(&self, min_cosine: f32) -> Option<Wanted<'_>> {
+        if self.references.is_empty() {
+            return None;
+        }
+        let mut wanted = Wanted { references: &self.references, min_cosine, people: BTreeSet::new() };
+        let mut sums: BTreeMap<usize, Vec<f32>> = BTreeMap::new();
+        for c in &self.candidates {
+            for (face, &person) in c.faces.iter().flatten().zip(&c.people) {
+                let sum = sums.entry(person).or_insert_with(|| vec![0.0; face.embedding.len()]);
+                sum.iter_mut().zip(&face.embedding).for_each(|(sum, value)| *sum += value);
+            }
+        }
+        for (person, sum) in sums {
+            let length = sum.iter().map(|v| v * v).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
+            let mean: Vec<f32> = sum.into_iter().map(|v| v / length).collect();
+            if wanted.highest(&mean) >= min_cosine {
+                wanted.people.insert(person);
+            }
+        }
+        Some(wanted)
     }
 
     /// Frames taken so far.
@@ -404,10 +461,13 @@ impl Session {
     }
 
     /// What the choice sees of the candidates.
-    fn items<'a>(&'a self, starts: &'a [usize], options: &'a Options) -> Vec<Item<'a>> {
+    fn items<'a>(&'a self, starts: &'a [usize], options: &'a Options, wanted: Option<&Wanted<'a>>) -> Vec<Item<'a>> {
         let glance = self.glance(starts);
         let item = |c: &'a Record| {
-            let counting = || large_faces(c, options).filter(|(face, _)| gate(face, options).is_none());
+            let is_wanted = |face: &Face, person| wanted.is_none_or(|wanted| wanted.is(face, person));
+            let counts =
+                move |(face, person): &(&Face, usize)| gate(face, options).is_none() && is_wanted(face, *person);
+            let counting = || large_faces(c, options).filter(counts);
             let look = |(face, person): (&'a Face, usize)| FaceLook {
                 person,
                 pose: Pose::of(&face.landmarks),
@@ -418,7 +478,7 @@ impl Session {
             Item {
                 look: Look { colors: c.colors, face: counting().next().map(look), ..seen.look },
                 faces: counting().map(|(face, person)| Shown { person, quality: face.quality }).collect(),
-                faceless: faceless(c, options),
+                faceless: faceless(c, options, wanted),
                 ..seen
             }
         };
@@ -456,12 +516,13 @@ impl Session {
     ) -> Manifest {
         self.group_people(pack.embedder.same_person_cosine);
         let starts = self.starts(options.budget);
-        let items = self.items(&starts, options);
+        let wanted = self.wanted(pack.embedder.same_person_cosine);
+        let items = self.items(&starts, options, wanted.as_ref());
         let criteria = Criteria { budget: options.budget, similarity: options.similarity, faces: options.faces };
         let Choice { kept, rejected } = selection::select(&items, &self.lengths_s(&starts), &criteria);
         let scene = |frame: u64| self.boundaries.partition_point(|b| b.frame <= frame);
         let kept = kept.into_iter().map(|i| &self.candidates[i]);
-        let kept = kept.map(|c| kept_frame(c, &self.seen[c.index as usize], scene(c.index), options));
+        let kept = kept.map(|c| kept_frame(c, &self.seen[c.index as usize], scene(c.index), options, wanted.as_ref()));
         let frames: Vec<KeptFrame> = kept.collect();
         let rejected = rejected.into_iter().map(|(i, reason)| Rejected {
             index: self.candidates[i].index,
@@ -484,7 +545,8 @@ impl Session {
     }
 }
 
-fn kept_frame(c: &Record, seen: &Seen, scene: usize, options: &Options) -> KeptFrame {
+fn kept_frame(c: &Record, seen: &Seen, scene: usize, options: &Options, wanted: Option<&Wanted<'_>>) -> KeptFrame {
+    let ending = options.format.ending();
     let kept = |(number, (face, person)): (usize, (&Face, usize))| KeptFace {
         bbox: face.bbox,
         score: face.score,
@@ -494,10 +556,11 @@ fn kept_frame(c: &Record, seen: &Seen, scene: usize, options: &Options) -> KeptF
         flags: face.flags.clone(),
         person,
         embedding: options.embeddings.then(|| face.embedding.clone()),
-        crop: format!("faces/{:06}_{number}.jpg", c.index),
+        reference_cosine: wanted.map(|wanted| wanted.cosine(face)),
+        crop: (options.crops != Crops::None).then(|| format!("faces/{:06}_{number}.{ending}", c.index)),
     };
     KeptFrame {
-        file: format!("frames/{:06}_{:.3}s.jpg", c.index, seen.time_s),
+        file: format!("frames/{:06}_{:.3}s.{ending}", c.index, seen.time_s),
         index: c.index,
         time_s: seen.time_s,
         scene,
@@ -538,7 +601,11 @@ fn gate(face: &Face, options: &Options) -> Option<Flag> {
 }
 
 /// Why none of a candidate's faces counts, if that is so.
-fn faceless(c: &Record, options: &Options) -> Reason {
+fn faceless(c: &Record, options: &Options, wanted: Option<&Wanted<'_>>) -> Reason {
+    let mut counting = large_faces(c, options).filter(|(face, _)| gate(face, options).is_none());
+    if wanted.is_some() && counting.next().is_some() {
+        return Reason::OtherPerson;
+    }
     let best = large_faces(c, options).max_by(|(a, _), (b, _)| a.quality.total_cmp(&b.quality));
     match best.and_then(|(face, _)| gate(face, options)) {
         Some(Flag::Small) => Reason::FaceSmall,
@@ -554,13 +621,18 @@ fn faceless(c: &Record, options: &Options) -> Reason {
 
 /// Who is in the frames, and the best face of each.
 pub(crate) fn people(frames: &[KeptFrame]) -> Vec<Person> {
-    let mut best: BTreeMap<usize, (usize, &KeptFace)> = BTreeMap::new();
-    for face in frames.iter().flat_map(|f| &f.faces) {
-        let entry = best.entry(face.person).or_insert((0, face));
+    let mut best: BTreeMap<usize, (usize, &KeptFrame, &KeptFace)> = BTreeMap::new();
+    for (frame, face) in frames.iter().flat_map(|frame| frame.faces.iter().map(move |face| (frame, face))) {
+        let entry = best.entry(face.person).or_insert((0, frame, face));
         entry.0 += 1;
-        if face.quality > entry.1.quality {
-            entry.1 = face;
+        if face.quality > entry.2.quality {
+            (entry.1, entry.2) = (frame, face);
         }
     }
-    best.into_iter().map(|(id, (faces, face))| Person { id, faces, best: face.crop.clone() }).collect()
+    let person = |(id, (faces, frame, face)): (usize, (usize, &KeptFrame, &KeptFace))| Person {
+        id,
+        faces,
+        best: face.crop.as_ref().unwrap_or(&frame.file).clone(),
+    };
+    best.into_iter().map(person).collect()
 }

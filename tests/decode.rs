@@ -278,7 +278,9 @@ fn a_frame_is_found_again() {
 fn what_cannot_be_read_says_why() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("decode");
     std::fs::create_dir_all(&folder).expect("a folder");
-    let error = |path: &Path| Reader::open(path, Decoding { threads: 1, hardware: None }).err().expect("cannot be opened").to_string();
+    let error = |path: &Path| {
+        Reader::open(path, Decoding { threads: 1, hardware: None }).err().expect("cannot be opened").to_string()
+    };
     let empty = folder.join("empty.mp4");
     std::fs::write(&empty, []).expect("can be written");
     assert!(error(&empty).contains("is empty"), "{}", error(&empty));

@@ -4,6 +4,7 @@
 use framesift::browser::{Analyzer, Scan, device, encode_stills};
 use framesift::frame::{Frame, FrameLayout};
 use framesift::sampling::sharpness::laplacian_variance;
+use framesift::still::{Place, Stills};
 use serde::Serialize;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
@@ -54,7 +55,7 @@ fn a_scan_from_frames_to_manifest() {
         scan.take_pixels(&pixels).ok().unwrap();
         assert!(pixels.to_vec().iter().any(|&v| v != pixels.get_index(0)), "a picture, not one colour");
         let index = get(&candidate, "index").as_f64().unwrap() as u32;
-        scan.set_faces(index, js_sys::Array::new().into()).ok().unwrap();
+        scan.set_faces(index, js(&Stills::default())).ok().unwrap();
     }
     assert!(scan.candidate().ok().unwrap().is_undefined());
     assert_eq!(scan.candidate_bytes(), 0);
@@ -75,10 +76,12 @@ fn a_scan_from_frames_to_manifest() {
 }
 
 #[wasm_bindgen_test]
-fn a_chosen_frame_becomes_jpegs() {
+fn a_chosen_frame_and_its_faces_become_files() {
+    let landmarks = [[30.0, 25.0], [50.0, 25.0], [40.0, 38.0], [33.0, 50.0], [47.0, 50.0]];
+    let stills = Stills { faces: vec![Place { bbox: [20.0, 10.0, 40.0, 50.0], landmarks }], ..Stills::default() };
     let layout = FrameLayout::i420(160, 96);
     let pixels: Vec<u8> = (0..FrameLayout::i420_len(160, 96)).map(|i| (i % 160) as u8).collect();
-    let files = encode_stills(js(&layout), &pixels, js(&[[20.0, 10.0, 40.0, 50.0]])).ok().unwrap();
+    let files = encode_stills(js(&layout), &pixels, js(&stills)).ok().unwrap();
     let size = |i: u32| {
         let jpeg = js_sys::Uint8Array::from(files.get(i)).to_vec();
         let picture = image::load_from_memory(&jpeg).unwrap();
@@ -96,7 +99,7 @@ fn mistakes_become_errors_not_panics() {
     assert!(scan.set_faces(7, js_sys::Array::new().into()).is_err(), "not a candidate");
     assert!(Scan::new(js(&serde_json::json!({ "budget": "many" })), 1.0, PACK).is_err());
     assert!(scan.take_pixels(&js_sys::Uint8Array::new_with_length(9)).is_err(), "no candidate is waiting");
-    assert!(encode_stills(js(&FrameLayout::i420(160, 96)), &[0; 9], js_sys::Array::new().into()).is_err());
+    assert!(encode_stills(js(&FrameLayout::i420(160, 96)), &[0; 9], js(&Stills::default())).is_err());
     assert!(Analyzer::new(PACK, vec![0; 8], vec![0; 8]).is_err(), "damaged models");
 }
 

@@ -36,13 +36,17 @@ pub fn with_file(command: &Command, arguments: Vec<OsString>) -> Result<Vec<OsSt
         if variable(arg).is_some_and(|variable| std::env::var_os(variable).is_some()) {
             continue;
         }
-        match value {
-            toml::Value::Boolean(true) if !arg.get_action().takes_values() => all.push(format!("--{name}").into()),
-            toml::Value::Boolean(false) if !arg.get_action().takes_values() => {}
-            toml::Value::String(text) => all.push(format!("--{name}={text}").into()),
-            toml::Value::Integer(number) => all.push(format!("--{name}={number}").into()),
-            toml::Value::Float(number) => all.push(format!("--{name}={number}").into()),
-            _ => return Err(format!("{}: `{name}` has a value of a kind that it does not take", path.display())),
+        let values =
+            if let toml::Value::Array(values) = value { values.as_slice() } else { std::slice::from_ref(value) };
+        for value in values {
+            match value {
+                toml::Value::Boolean(true) if !arg.get_action().takes_values() => all.push(format!("--{name}").into()),
+                toml::Value::Boolean(false) if !arg.get_action().takes_values() => {}
+                toml::Value::String(text) => all.push(format!("--{name}={text}").into()),
+                toml::Value::Integer(number) => all.push(format!("--{name}={number}").into()),
+                toml::Value::Float(number) => all.push(format!("--{name}={number}").into()),
+                _ => return Err(format!("{}: `{name}` has a value of a kind that it does not take", path.display())),
+            }
         }
     }
     all.extend_from_slice(&arguments[at + 1..]);

@@ -108,7 +108,9 @@ impl EngineOptions {
         Ok(match self.engine {
             CpuEngine::Own => Engine::own(precision),
             // The workers are threads of their own.
-            CpuEngine::Onnxruntime => Engine::onnxruntime(Arc::new(self.onnxruntime.load()?), Provider::Cpu(1), precision),
+            CpuEngine::Onnxruntime => {
+                Engine::onnxruntime(Arc::new(self.onnxruntime.load()?), Provider::Cpu(1), precision)
+            }
         })
     }
 

@@ -1,12 +1,14 @@
 //! `framesift extract`.
 
 use super::engine::EngineOptions;
+use super::faces::upright;
 use super::options::{SiftOptions, videos};
 use super::progress::{Show, Shown};
 use super::{Ended, Outcome, cancelled, peak_rss_bytes};
 use clap::Args;
 use framesift::Error;
 use framesift::decode::{Decoding, Facts, Reader};
+use framesift::faces::FaceAnalyzer;
 use framesift::job::log::{self, Log};
 use framesift::job::{self, Hooks, Models, pool::Pool};
 use framesift::manifest::{Manifest, Options as Choice};
@@ -57,10 +59,13 @@ pub fn run(options: &Options) -> Outcome {
     }
     let decoding = options.sift.decoding()?;
     let models = options.engine.open(choice.faces != FacesMode::Ignore)?;
+    let references = references(options.sift.references(), &models)?;
     let mut pool = Pool::new(options.sift.workers(), &models);
     let mut failed = 0;
     for (video, folder) in &jobs {
-        match (Sift { options, choice: &choice, decoding, models: &models, video, folder }).run(&mut pool) {
+        match (Sift { options, choice: &choice, decoding, models: &models, references: &references, video, folder })
+            .run(&mut pool)
+        {
             Ok(()) => {}
             Err(Error::Cancelled) => {
                 if folder.exists() {
@@ -76,6 +81,25 @@ pub fn run(options: &Options) -> Outcome {
         }
     }
     ended(failed, jobs.len())
+}
+
+/// Identities of those on photos: of each photo the largest face.
+fn references(photos: &[PathBuf], models: &Models) -> Result<Vec<Vec<f32>>, Ended> {
+    if photos.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut analyzer = FaceAnalyzer::new(models.pack.clone(), &models.engine)?;
+    let mut identity = |photo: &PathBuf| {
+        let told = |what: String| Ended::Failed(format!("--reference {}: {what}", photo.display()).into());
+        let picture = upright(photo).map_err(|e| told(format!("cannot be read as a JPEG or PNG image ({e})")))?;
+        let mut faces = analyzer.analyze(&picture)?;
+        if faces.len() > 1 {
+            eprintln!("framesift: {} shows {} faces; the largest is looked for", photo.display(), faces.len());
+        }
+        faces.truncate(1);
+        faces.pop().map(|face| face.embedding).ok_or_else(|| told("no face was found on it".into()))
+    };
+    photos.iter().map(&mut identity).collect()
 }
 
 fn ended(failed: usize, of: usize) -> Outcome {
@@ -145,15 +169,16 @@ struct Sift<'a> {
     choice: &'a Choice,
     decoding: Decoding,
     models: &'a Models,
+    references: &'a [Vec<f32>],
     video: &'a Path,
     folder: &'a Path,
 }
 
 impl Sift<'_> {
     fn run(&self, pool: &mut Pool) -> framesift::Result<()> {
-        if self.is_done()? {
-            eprintln!("framesift: {} is done already, in {}", self.video.display(), self.folder.display());
-            return Ok(());
+        if let Some(manifest) = self.done()? {
+            eprintln!("framesift: {} was done already", self.video.display());
+            return tell(&manifest, self.folder, self.options.json).map_err(|e| untold(&e));
         }
         // Whether it can be written to shows before an hour of work, not after.
         let made = std::fs::create_dir_all(self.folder);
@@ -173,35 +198,41 @@ impl Sift<'_> {
         done
     }
 
-    /// Whether an earlier run has finished this video. An error where it had other options.
-    fn is_done(&self) -> framesift::Result<bool> {
+    /// What an earlier run has made of this video, if it has finished it. An error where it had other options.
+    fn done(&self) -> framesift::Result<Option<Manifest>> {
         let path = self.folder.join("manifest.json");
-        let Ok(text) = std::fs::read_to_string(&path) else { return Ok(false) };
-        let told = |what: &str| Error::Usage(format!("cannot be resumed: {} is {what}. Name another folder", path.display()));
-        let manifest: Manifest = serde_json::from_str(&text).map_err(|e| told(&format!("no manifest of ours ({e})")))?;
+        let Ok(text) = std::fs::read_to_string(&path) else { return Ok(None) };
+        let told =
+            |what: &str| Error::Usage(format!("cannot be resumed: {} is {what}. Name another folder", path.display()));
+        let manifest: Manifest =
+            serde_json::from_str(&text).map_err(|e| told(&format!("no manifest of ours ({e})")))?;
         let name = self.video.file_name().unwrap_or(self.video.as_os_str()).to_string_lossy();
         if manifest.video.name != name {
             return Err(told(&format!("that of {}", manifest.video.name)));
         }
         // How the work was shared out makes no difference.
-        let done = Choice { batch: self.choice.batch, workers: self.choice.workers, ..manifest.options };
+        let done = Choice { batch: self.choice.batch, workers: self.choice.workers, ..manifest.options.clone() };
         if done != *self.choice {
             return Err(told("the result of other options"));
         }
         // Killed between the last two steps.
         let _ = std::fs::remove_file(self.folder.join(log::NAME));
-        Ok(true)
+        Ok(Some(manifest))
     }
 
     fn scan_and_write(&self, pool: &mut Pool, log: &mut Log) -> framesift::Result<()> {
         let shown = Shown::new(self.options.progress, &self.video.display().to_string());
         let hooks = Hooks { progress: &|progress| shown.update(progress), cancelled: cancelled() };
         let mut scanned = job::scan(self.video, self.choice, self.decoding, pool, Some(log), &hooks)?;
+        scanned.look_for(self.references.to_vec());
         let manifest = scanned.write(self.folder, self.choice, self.models, pool, &hooks)?;
         drop(shown);
-        tell(&manifest, self.folder, self.options.json)
-            .map_err(|e| Error::Usage(format!("was done, which cannot be told: {e}")))
+        tell(&manifest, self.folder, self.options.json).map_err(|e| untold(&e))
     }
+}
+
+fn untold(error: &std::io::Error) -> Error {
+    Error::Usage(format!("was done, which cannot be told: {error}"))
 }
 
 fn tell(manifest: &Manifest, folder: &Path, as_json: bool) -> std::io::Result<()> {

@@ -68,7 +68,7 @@ pub fn run(options: &Options) -> Outcome {
 }
 
 /// An image as it is to be looked at: cameras that are held sideways say so in the file.
-fn upright(path: &Path) -> image::ImageResult<RgbImage> {
+pub fn upright(path: &Path) -> image::ImageResult<RgbImage> {
     let mut decoder = ImageReader::open(path)?.with_guessed_format()?.into_decoder()?;
     let orientation = decoder.orientation()?;
     let mut picture = DynamicImage::from_decoder(decoder)?;

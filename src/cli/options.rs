@@ -7,6 +7,7 @@ use framesift::manifest::Options;
 use framesift::sampling::Detector;
 use framesift::sampling::scenes::Sensitivity;
 use framesift::sampling::selection::FacesMode;
+use framesift::still::{Crops, Format};
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
@@ -59,9 +60,18 @@ pub struct SiftOptions {
     /// Smallest face that counts: the longer side of its box in pixels.
     #[arg(long, value_name = "PX", default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=10_000))]
     min_face: u32,
+    /// Keep only frames with these people: photos of them. May be given several times.
+    #[arg(long, value_name = "IMAGE")]
+    reference: Vec<PathBuf>,
     /// Write identity vectors (biometric data) to the manifest.
     #[arg(long)]
     embeddings: bool,
+    /// Format of the files: jpg, png or webp.
+    #[arg(long, value_name = "FORMAT", default_value = "jpg", value_parser = by_name::<Format>)]
+    format: Format,
+    /// How faces are cut out: `loose` with a margin, `arcface112` or `ffhq512` aligned, or `none`.
+    #[arg(long, value_name = "KIND", default_value = "loose", value_parser = by_name::<Crops>)]
+    crops: Crops,
     /// Frames that may wait between decoder and sampling; at most 160 MiB of them, whatever the number.
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=500))]
     batch: u32,
@@ -96,7 +106,8 @@ impl SceneOptions {
                 let tried = hardware::ALL.map(|hardware| (hardware, hardware.check()));
                 let opens = tried.iter().find(|(_, opens)| opens.is_ok()).map(|&(hardware, _)| hardware);
                 if opens.is_none() {
-                    let reasons: Vec<String> = tried.into_iter().filter_map(|(_, opens)| Some(opens.err()?.to_string())).collect();
+                    let reasons: Vec<String> =
+                        tried.into_iter().filter_map(|(_, opens)| Some(opens.err()?.to_string())).collect();
                     eprintln!("framesift: decoding in software: {}", reasons.join(", "));
                 }
                 opens
@@ -109,16 +120,29 @@ impl SceneOptions {
 impl SiftOptions {
     /// As the manifest states them.
     pub fn options(&self) -> Result<Options, String> {
+        let looks = self.faces != FacesMode::Ignore;
+        if !looks && !self.reference.is_empty() {
+            return Err("--reference needs faces: leave --faces ignore out".into());
+        }
+        let name = |path: &PathBuf| path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         Ok(Options {
             budget: self.budget as usize,
             batch: self.batch as usize,
             workers: usize::from(self.workers),
             similarity: self.similarity,
-            faces: self.faces,
+            faces: if self.reference.is_empty() { self.faces } else { FacesMode::Require },
+            format: self.format,
+            crops: self.crops,
+            reference: self.reference.iter().map(name).collect(),
             min_face_px: self.min_face as f32,
             embeddings: self.embeddings,
             ..self.scenes.options()?
         })
+    }
+
+    /// Photos of those who are looked for.
+    pub fn references(&self) -> &[PathBuf] {
+        &self.reference
     }
 
     /// How many threads look for faces and write files.
@@ -157,16 +181,27 @@ fn share(text: &str) -> Result<f32, String> {
     value.ok_or_else(|| format!("{text:?}: expected a number from 0 to 1"))
 }
 
+/// What a pattern matches, for shells that leave them alone; anything else is itself.
+fn matching(input: &Path) -> Result<Vec<PathBuf>, String> {
+    let pattern = input.to_str().filter(|text| !input.exists() && text.contains(['*', '?', '[']));
+    let Some(pattern) = pattern else { return Ok(vec![input.to_path_buf()]) };
+    let found = glob::glob(pattern).map_err(|e| format!("{pattern}: {e}"))?;
+    let found: Vec<PathBuf> = found.flatten().collect();
+    if found.is_empty() { Err(format!("nothing matches {pattern}")) } else { Ok(found) }
+}
+
 /// Names of files that are taken for videos in a folder.
 const VIDEO_ENDINGS: [&str; 21] = [
     "3gp", "avi", "flv", "hevc", "h264", "m2ts", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "mxf", "ogv", "ts",
     "vob", "webm", "wmv", "y4m", "265",
 ];
 
-/// The videos that inputs name: files as they are, and of folders the videos in them, by name.
+/// The videos that inputs name: files as they are, those that a pattern like `*.mp4` matches, and of folders
+/// the videos in them, by name.
 pub fn videos(inputs: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
     let mut videos = Vec::new();
-    for input in inputs {
+    let matched = inputs.iter().map(|input| matching(input)).collect::<Result<Vec<_>, _>>()?;
+    for input in matched.iter().flatten() {
         if !input.is_dir() {
             videos.push(input.clone());
             continue;

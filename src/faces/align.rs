@@ -11,6 +11,9 @@ pub const CHIP_SIZE: u32 = 112;
 pub const ARCFACE_TEMPLATE: Landmarks =
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]];
 
+/// Side of a face cut out as FFHQ's are, in pixels.
+const FFHQ_SIZE: u32 = 512;
+
 /// Rotation, uniform scale and translation: `x' = a·x − b·y + tx`, `y' = b·x + a·y + ty`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Similarity {
@@ -58,15 +61,40 @@ impl Similarity {
 }
 
 /// Cuts out the face, turned and scaled to the template; black outside the picture.
-///
-/// Samples bilinearly; where the face is larger than the chip, each chip pixel
-/// averages several samples, so that large faces do not alias.
 pub fn chip(picture: &RgbImage, landmarks: &Landmarks) -> RgbImage {
-    let fit = Similarity::fit(landmarks, &ARCFACE_TEMPLATE);
-    let back = fit.inverse();
-    let samples = ((1.0 / fit.scale().max(1e-3)).round() as u32).clamp(1, 6);
+    warp(picture, Similarity::fit(landmarks, &ARCFACE_TEMPLATE).inverse(), CHIP_SIZE)
+}
+
+/// Cuts out the face as FFHQ does (Karras et al., "A Style-Based Generator Architecture for Generative
+/// Adversarial Networks", 2019, appendix), 512 × 512; black outside the picture. Its many points around eyes and mouth are
+/// stood for by the five.
+pub fn ffhq(picture: &RgbImage, landmarks: &Landmarks) -> RgbImage {
+    let [left_eye, right_eye, _, left_mouth, right_mouth] = *landmarks;
+    let middle = |a: [f32; 2], b: [f32; 2]| [(a[0] + b[0]) / 2.0, (a[1] + b[1]) / 2.0];
+    let from = |a: [f32; 2], b: [f32; 2]| [b[0] - a[0], b[1] - a[1]];
+    let eyes = middle(left_eye, right_eye);
+    let (across, down) = (from(left_eye, right_eye), from(eyes, middle(left_mouth, right_mouth)));
+    // Half the square's side, along its upper edge: between the line of the eyes and that across the nose.
+    let [x, y] = [across[0] + down[1], across[1] - down[0]];
+    let half = (2.0 * across[0].hypot(across[1])).max(1.8 * down[0].hypot(down[1])).max(1.0);
+    let length = x.hypot(y);
+    let (x, y) = if length > 0.0 { (x / length * half, y / length * half) } else { (half, 0.0) };
+    let centre = [eyes[0] + 0.1 * down[0], eyes[1] + 0.1 * down[1]];
+    let (a, b) = (2.0 * x / FFHQ_SIZE as f32, 2.0 * y / FFHQ_SIZE as f32);
+    // The middle of the square is its middle pixel's corner.
+    let corner = (FFHQ_SIZE as f32 - 1.0) / 2.0;
+    let back = Similarity { a, b, tx: centre[0] - (a - b) * corner, ty: centre[1] - (a + b) * corner };
+    warp(picture, back, FFHQ_SIZE)
+}
+
+/// A square picture whose pixels lie where `back` says; black outside.
+///
+/// Samples bilinearly; where it shrinks, each pixel averages several samples, so that large faces do
+/// not alias.
+fn warp(picture: &RgbImage, back: Similarity, size: u32) -> RgbImage {
+    let samples = (back.scale().round() as u32).clamp(1, 6);
     let step = 1.0 / samples as f32;
-    RgbImage::from_fn(CHIP_SIZE, CHIP_SIZE, |x, y| {
+    RgbImage::from_fn(size, size, |x, y| {
         let mut sum = [0.0; 3];
         for sy in 0..samples {
             for sx in 0..samples {
@@ -120,6 +148,27 @@ mod tests {
     fn a_face_on_the_template_is_copied() {
         let picture = RgbImage::from_fn(112, 112, |x, y| Rgb([x as u8, y as u8, 9]));
         assert_eq!(chip(&picture, &ARCFACE_TEMPLATE), picture);
+    }
+
+    #[test]
+    fn a_face_as_in_ffhq_is_upright_with_the_eyes_where_they_belong() {
+        // A face whose square is 512 pixels wide, turned by a right angle: its eyes mark the picture.
+        let upright = [[192.0, 240.0], [320.0, 240.0], [256.0, 300.0], [206.0, 368.0], [306.0, 368.0]];
+        let turned: Landmarks = upright.map(|[x, y]: [f32; 2]| [600.0 - y, x]);
+        let mut picture = RgbImage::new(700, 600);
+        for [x, y] in &turned[..2] {
+            for (dx, dy) in (-4..=4).flat_map(|dx| (-4..=4).map(move |dy| (dx, dy))) {
+                picture.put_pixel((*x as i32 + dx) as u32, (*y as i32 + dy) as u32, Rgb([255; 3]));
+            }
+        }
+        let face = ffhq(&picture, &turned);
+        assert_eq!(face.dimensions(), (512, 512));
+        // Half of it is twice the distance of the eyes, and its middle a tenth of the way to the mouth.
+        for x in [192, 320] {
+            let bright = |y: u32| face.get_pixel(x, y).0[0] > 200;
+            assert!((235..252).any(bright) && !bright(200) && !bright(290), "eye at {x}");
+        }
+        ffhq(&picture, &[[4.0, 4.0]; 5]);
     }
 
     #[test]

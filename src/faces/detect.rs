@@ -115,7 +115,8 @@ impl Detector {
         let side = self.spec.refine_px;
         let scales: Vec<f32> = pictures.iter().map(|picture| self.scale(picture)).collect();
         let faces = found.iter_mut().zip(pictures).zip(scales);
-        let faces = faces.flat_map(|((faces, picture), scale)| faces.iter_mut().map(move |face| (face, picture, scale)));
+        let faces =
+            faces.flat_map(|((faces, picture), scale)| faces.iter_mut().map(move |face| (face, picture, scale)));
         let mut large: Vec<(&mut Detection, &RgbImage)> = faces
             .filter(|(face, _, scale)| feature_size(&face.landmarks) * scale > REFINE_ABOVE_PX)
             .map(|(face, picture, _)| (face, picture))

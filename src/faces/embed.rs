@@ -35,7 +35,9 @@ impl Embedder {
         let vectors = vectors.ok_or_else(|| {
             let numbers = outputs.first().map_or(0, |vectors| vectors.len());
             let (faces, dimensions) = (chips.len(), self.dimensions);
-            Error::Inference(format!("the embedder gave {numbers} numbers for {faces} faces, the pack says {dimensions} each"))
+            Error::Inference(format!(
+                "the embedder gave {numbers} numbers for {faces} faces, the pack says {dimensions} each"
+            ))
         })?;
         let unit = |vector: ArrayViewD<'_, f32>| {
             let vector: Vec<f32> = vector.iter().copied().collect();

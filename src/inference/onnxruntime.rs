@@ -93,10 +93,7 @@ fn one_node() -> Vec<u8> {
     let value = |name: &str| pb::ValueInfoProto {
         name: name.into(),
         r#type: Some(pb::TypeProto {
-            value: Some(pb::type_proto::Value::TensorType(pb::type_proto::Tensor {
-                elem_type: 1,
-                shape: None,
-            })),
+            value: Some(pb::type_proto::Value::TensorType(pb::type_proto::Tensor { elem_type: 1, shape: None })),
             ..pb::TypeProto::default()
         }),
         ..pb::ValueInfoProto::default()

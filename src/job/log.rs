@@ -35,7 +35,8 @@ impl Log {
         let path = folder.join(NAME);
         let begin = begin(video, options, models)?;
         let failed = |e: std::io::Error| super::cannot_write(&path, &e);
-        let mut file = File::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(failed)?;
+        let mut file =
+            File::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(failed)?;
         let first = read_entry(&mut file);
         match first {
             Some(Entry::Begin(found)) if found == begin => {}
@@ -171,5 +172,8 @@ fn other(found: &Begin, wanted: &Begin, path: &Path) -> String {
         let named: Vec<String> = named.map(|name| format!("{name} was {}", found[name])).collect();
         format!("other options ({})", named.join(", "))
     };
-    format!("cannot be resumed: the scan in {} is of {what}. Give what was given then, or another folder", path.display())
+    format!(
+        "cannot be resumed: the scan in {} is of {what}. Give what was given then, or another folder",
+        path.display()
+    )
 }

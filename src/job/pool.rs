@@ -4,7 +4,7 @@ use super::Models;
 use crate::error::{Error, Result};
 use crate::faces::{Face, FaceAnalyzer};
 use crate::frame::{Frame, FrameLayout};
-use crate::still;
+use crate::still::Stills;
 use image::RgbImage;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -15,15 +15,15 @@ use std::thread::JoinHandle;
 pub enum Task {
     /// Find its faces.
     Analyze,
-    /// Make JPEGs of it and of the faces in these boxes (x, y, width, height in pixels).
-    Encode(Vec<[f32; 4]>),
+    /// Make files of it and of its faces.
+    Encode(Stills),
 }
 
 /// What came of it.
 pub enum Done {
     /// The faces in the frame.
     Faces(Vec<Face>),
-    /// JPEGs: the frame, then a face for each box.
+    /// The frame, then its faces.
     Files(Vec<Vec<u8>>),
 }
 
@@ -124,8 +124,8 @@ impl Worker {
                 jobs.into_iter().partition(|job| matches!(job.task, Task::Analyze));
             let encoded = encode.into_iter().map(|job| {
                 let Job { task, index, layout, data } = job;
-                let boxes = if let Task::Encode(boxes) = task { boxes } else { Vec::new() };
-                let files = || encode_all(&Frame::new(&layout, &data)?.to_rgb()?, &boxes);
+                let stills = if let Task::Encode(stills) = task { stills } else { Stills::default() };
+                let files = || stills.of(&Frame::new(&layout, &data)?.to_rgb()?);
                 (index, self.guarded(index, |_| files()).map(Done::Files))
             });
             let replies: Vec<Reply> = encoded.collect();
@@ -171,9 +171,4 @@ fn next(waiting: &Mutex<Receiver<Job>>, most: usize) -> Vec<Job> {
     let waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
     let first = waiting.recv().ok();
     first.into_iter().chain(std::iter::from_fn(|| waiting.try_recv().ok())).take(most).collect()
-}
-
-fn encode_all(picture: &RgbImage, boxes: &[[f32; 4]]) -> Result<Vec<Vec<u8>>> {
-    let faces = boxes.iter().map(|&bbox| still::face_jpeg(picture, bbox));
-    std::iter::once(still::frame_jpeg(picture)).chain(faces).collect()
 }

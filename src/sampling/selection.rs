@@ -103,6 +103,8 @@ pub enum Reason {
     FaceBright,
     /// … or cut off by the edge of the picture.
     FaceTruncated,
+    /// It shows faces, and none of those who are looked for.
+    OtherPerson,
     /// The budget was spent on frames that differ more.
     Budget,
 }

@@ -15,7 +15,8 @@ export type Flag = (typeof FLAGS)[number];
 /** Why a candidate was not kept. */
 export type Reason =
   | 'look_alike' | 'transition' | 'blank' | 'blurred' | 'no_face' | 'budget'
-  | 'face_small' | 'face_blurred' | 'face_profile' | 'face_dark' | 'face_bright' | 'face_truncated';
+  | 'face_small' | 'face_blurred' | 'face_profile' | 'face_dark' | 'face_bright' | 'face_truncated'
+  | 'other_person';
 
 export interface Options {
   /** Most frames to keep. */
@@ -33,6 +34,10 @@ export interface Options {
   min_face_px: number;
   /** Faces with one of these flags do not count in the choice. */
   face_gates: Flag[];
+  /** Format of the files; the page writes no WebP. */
+  format: 'jpg' | 'png' | 'webp';
+  /** How faces are cut out. */
+  crops: 'none' | 'loose' | 'arcface112' | 'ffhq512';
   /** Whether identity vectors are written to the manifest. */
   embeddings: boolean;
 }
@@ -48,10 +53,19 @@ export const DEFAULT_OPTIONS: Readonly<Options> = {
   min_face_px: 20,
   face_gates: ['blurred', 'dark', 'bright'],
   embeddings: false,
+  format: 'jpg',
+  crops: 'loose',
 };
 
 /** x, y, width, height in pixels of the upright frame. */
 export type Box = [number, number, number, number];
+
+/** What files are made of a chosen frame. */
+export interface Stills {
+  format: Options['format'];
+  crops: Options['crops'];
+  faces: Pick<KeptFace, 'bbox' | 'landmarks'>[];
+}
 
 export interface KeptFace {
   bbox: Box;
@@ -62,7 +76,7 @@ export interface KeptFace {
   flags: Flag[];
   person: number;
   embedding?: number[];
-  crop: string;
+  crop?: string;
 }
 
 export interface KeptFrame {

@@ -1,6 +1,6 @@
 /** What the page, the job worker and the analysis workers say to each other. */
 
-import type { Box, Manifest, Options } from './manifest';
+import type { Manifest, Options, Stills } from './manifest';
 
 /** What every worker needs, fetched once when the page loads. */
 export interface Assets {
@@ -69,7 +69,7 @@ export type PoolRequest = {
   id: number;
   layout: unknown;
   pixels: Uint8Array<ArrayBuffer>;
-} & ({ task: 'analyze' } | { task: 'encode'; boxes: Box[] });
+} & ({ task: 'analyze' } | { task: 'encode'; stills: Stills });
 
 export interface Analysis {
   faces: unknown;

@@ -126,11 +126,7 @@ fn dequantized(node: &NodeProto, constants: &Constants<'_>) -> Result<TensorProt
 }
 
 /// The Clip that is left of a QuantizeLinear, with its limits; `None` where those are not known.
-fn clip(
-    node: &NodeProto,
-    constants: &Constants<'_>,
-    by_inputs: bool,
-) -> Option<(NodeProto, Vec<TensorProto>)> {
+fn clip(node: &NodeProto, constants: &Constants<'_>, by_inputs: bool) -> Option<(NodeProto, Vec<TensorProto>)> {
     // Without a zero point it is 0, and the bytes unsigned.
     let (signed, zero) = match node.input.get(2).filter(|zero| !zero.is_empty()) {
         None => (false, Some(vec![0])),

@@ -46,6 +46,7 @@ const REASON_TEXT: Record<Reason, string> = {
   face_dark: 'with faces that are too dark',
   face_bright: 'with faces that are too bright',
   face_truncated: 'with faces cut by the border',
+  other_person: 'with faces of other people only',
 };
 
 /** How many candidates were left out, for each reason, most frequent first. */

@@ -17,7 +17,7 @@ self.onmessage = ({ data }: MessageEvent<ToAnalysis>) => {
   const work = (request: PoolRequest) => {
     const { layout, pixels } = request;
     if (request.task === 'encode') {
-      const result = wasm.encode_stills(layout, pixels, request.boxes) as Uint8Array<ArrayBuffer>[];
+      const result = wasm.encode_stills(layout, pixels, request.stills) as Uint8Array<ArrayBuffer>[];
       return { task: 'encode', result } as const;
     }
     analyzer ??= new wasm.Analyzer(assets.packToml, assets.detector, assets.embedder);

@@ -47,7 +47,7 @@ export async function exportZip(
     const lastModified = new Date();
     for await (const { frame, files } of encoded(track, manifest, pool, cancelled)) {
       if (cancelled()) return;
-      const names = [frame.file, ...frame.faces.map((face) => face.crop)];
+      const names = [frame.file, ...frame.faces.flatMap((face) => face.crop ?? [])];
       if (files) {
         for (const [i, input] of files.entries()) yield { name: names[i] ?? '', input, lastModified };
       }
@@ -69,9 +69,11 @@ function withoutLost(manifest: Manifest, frames: KeptFrame[], lost: KeptFrame[])
   const times = lost.map((f) => `${f.time_s.toFixed(3)} s`).join(', ');
   const note = `${lost.length} chosen frame(s) could not be decoded again for export: ${times}`;
   const people = manifest.people.flatMap((person) => {
-    const faces = frames.flatMap((f) => f.faces).filter((face) => face.person === person.id);
-    const best = faces.reduce<KeptFace | undefined>((a, b) => (a && a.quality >= b.quality ? a : b), undefined);
-    return best ? [{ ...person, faces: faces.length, best: best.crop }] : [];
+    const faces = frames.flatMap((f) => f.faces.filter((face) => face.person === person.id).map((face) => ({ ...face, file: f.file })));
+    const [first, ...others] = faces;
+    if (!first) return [];
+    const best = others.reduce((a, b) => (a.quality >= b.quality ? a : b), first);
+    return [{ ...person, faces: faces.length, best: best.crop ?? best.file }];
   });
   return { ...manifest, frames, people, video: { ...manifest.video, notes: [...manifest.video.notes, note] } };
 }
@@ -106,8 +108,9 @@ async function* encoded(
       try {
         let pixels = new Uint8Array();
         const layout = await copyFrame(sample, (bytes) => (pixels = pool.buffer(bytes)));
-        const boxes = frame.faces.map((face) => face.bbox);
-        const files = await pool.encode({ layout, pixels }, boxes, options.workers);
+        const faces = frame.faces.map(({ bbox, landmarks }) => ({ bbox, landmarks }));
+        const stills = { format: options.format, crops: options.crops, faces };
+        const files = await pool.encode({ layout, pixels }, stills, options.workers);
         // Its failure is met when its turn comes.
         files.result.catch(() => undefined);
         ahead.push({ frame, files });

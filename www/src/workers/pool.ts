@@ -1,6 +1,6 @@
 /** The analysis workers as the job worker sees them: frames in, results out, never more than fit. */
 
-import type { Box } from '../manifest';
+import type { Stills } from '../manifest';
 import type { Analysis, PoolReply, PoolRequest } from '../protocol';
 
 /** Frames that may wait for each worker, besides the one it works on. */
@@ -60,9 +60,9 @@ export class Pool {
     return this.submit({ task: 'analyze', ...frame }, workers, (reply) => (reply.task === 'analyze' ? reply.result : undefined));
   }
 
-  /** The same for a chosen frame and the boxes of its faces: their JPEGs, the frame first. */
-  async encode(frame: Pixels, boxes: Box[], workers: number): Promise<Accepted<Uint8Array<ArrayBuffer>[]>> {
-    const task: Task = { task: 'encode', boxes, ...frame };
+  /** The same for a chosen frame and its faces: their files, the frame first. */
+  async encode(frame: Pixels, stills: Stills, workers: number): Promise<Accepted<Uint8Array<ArrayBuffer>[]>> {
+    const task: Task = { task: 'encode', stills, ...frame };
     return this.submit(task, workers, (reply) => (reply.task === 'encode' ? reply.result : undefined));
   }
 
