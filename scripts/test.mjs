@@ -3,13 +3,16 @@
 //   npm test -- page         only the page's tests (or: native, wasm)
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { onnxRuntimeLibrary } from './bench/setup.mjs';
 import { build } from './build.mjs';
 import { ROOT, ensureFfmpegLibraries, ensureNpmPackages, ensurePrograms, ensureRust, ensureWasmBindgen, main, onPath, run } from './lib/tools.mjs';
 
 const WASM_TESTS = ['--lib', '--test', 'wasm_page', '--test', 'wasm_worker'];
 
 function testNative() {
-  run('cargo', ['test', '--locked', '--all-targets'], { stdout: 1 });
+  // Engines are compared with each other.
+  const env = { FRAMESIFT_ORT_LIB: onnxRuntimeLibrary() };
+  run('cargo', ['test', '--locked', '--all-targets'], { env, stdout: 1 });
   run('cargo', ['test', '--locked', '--doc'], { stdout: 1 });
 }
 

@@ -9,7 +9,7 @@ pub mod hardware;
 mod layout;
 
 use crate::error::{Error, Result};
-use crate::frame::FrameLayout;
+use crate::frame::{FrameLayout, Transfer};
 use crate::journal::Checkpoint;
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::packet::Ref as _;
@@ -39,6 +39,8 @@ pub struct Facts {
     pub rotation_deg: u32,
     /// FFmpeg's name of the codec.
     pub codec: String,
+    /// How samples follow from light.
+    pub transfer: Transfer,
     /// Frames that the container lists, or an estimate where it has no list.
     pub frames: u64,
 }
@@ -196,7 +198,8 @@ impl Reader {
         let duration_s = [stated, whole].into_iter().find(|&s| s.is_finite() && s > 0.0).unwrap_or(0.0);
         let indexed = indexed_frames(&stream, &input);
         let frames = if indexed > 0 { indexed } else { (duration_s / usual_duration_s).round() as u64 };
-        let facts = Facts { duration_s, width, height, rotation_deg: turn.rotation_deg, codec, frames };
+        let transfer = layout::transfer(decoder.color_transfer_characteristic());
+        let facts = Facts { duration_s, width, height, rotation_deg: turn.rotation_deg, codec, transfer, frames };
         let stream = stream.index();
         Ok(Self {
             path: path.to_path_buf(),

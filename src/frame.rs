@@ -5,6 +5,7 @@
 //! planes). The two travel separately because every frame of a video usually
 //! shares one layout while the bytes live in a reused arena.
 
+mod hdr;
 mod opencv;
 mod reduce;
 mod rgb;
@@ -114,6 +115,30 @@ impl ColorMatrix {
     }
 }
 
+impl ColorMatrix {
+    /// The shares of red and blue in luma (ITU-R BT.601, BT.709 and BT.2020).
+    fn shares(self) -> (f64, f64) {
+        match self {
+            Self::Bt601 => (0.299, 0.114),
+            Self::Bt709 => (0.2126, 0.0722),
+            Self::Bt2020 => (0.2627, 0.0593),
+        }
+    }
+}
+
+/// How samples follow from light.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transfer {
+    /// As on ordinary displays.
+    #[default]
+    Sdr,
+    /// Perceptual quantizer, SMPTE ST 2084: HDR10 and Dolby Vision.
+    Pq,
+    /// Hybrid log-gamma.
+    Hlg,
+}
+
 /// One plane's place in the frame's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlaneLayout {
@@ -146,6 +171,9 @@ pub struct FrameLayout {
     pub matrix: ColorMatrix,
     /// Samples use the whole 0–255 range instead of 16–235.
     pub full_range: bool,
+    /// How samples follow from light; high dynamic range becomes ordinary RGB.
+    #[serde(default)]
+    pub transfer: Transfer,
 }
 
 impl FrameLayout {
@@ -167,6 +195,7 @@ impl FrameLayout {
             display_height: height,
             matrix: ColorMatrix::guess(height),
             full_range: false,
+            transfer: Transfer::Sdr,
         }
     }
 
@@ -359,6 +388,9 @@ impl<'a> Frame<'a> {
     fn convert(&self, pixels: &mut [u8]) {
         let l = self.layout;
         let sizes = self.plane_sizes();
+        if l.transfer != Transfer::Sdr {
+            return self.tone_map(pixels);
+        }
         let rows = pixels.chunks_exact_mut(3 * l.width).enumerate();
         let mut converter = rgb::Converter::new(l.matrix, l.full_range, l.width);
         match l.format.family() {
@@ -384,6 +416,42 @@ impl<'a> Frame<'a> {
                 let out = out.as_chunks_mut::<3>().0;
                 out.iter_mut().zip(pixels).for_each(|(out, pixel)| *out = [pixel[red], pixel[1], pixel[blue]]);
             }),
+        }
+    }
+
+    /// The same for high dynamic range, from all bits that there are.
+    fn tone_map(&self, pixels: &mut [u8]) {
+        let l = self.layout;
+        let sizes = self.plane_sizes();
+        let bits = match l.format.family() {
+            Family::Planar { bits, .. } => bits,
+            Family::SemiPlanar | Family::Packed { .. } => 8,
+        };
+        let mapper = hdr::ToneMapper::new(l.matrix, l.full_range, bits, l.transfer);
+        let sample = |row: &[u8], x: usize| match bits {
+            8 => u16::from(row[x]),
+            _ => u16::from_le_bytes([row[2 * x], row[2 * x + 1]]),
+        };
+        for (y, out) in pixels.chunks_exact_mut(3 * l.width).enumerate() {
+            let row = |plane: usize, y: usize| self.row(plane, y, sizes[plane].0);
+            let out = out.as_chunks_mut::<3>().0.iter_mut().enumerate();
+            match l.format.family() {
+                Family::Planar { sub_x, sub_y, .. } => {
+                    let (luma, u, v) = (row(0, y), row(1, y >> sub_y), row(2, y >> sub_y));
+                    let at = |x: usize| [sample(luma, x), sample(u, x >> sub_x), sample(v, x >> sub_x)];
+                    out.for_each(|(x, out)| *out = mapper.pixel(at(x)));
+                }
+                Family::SemiPlanar => {
+                    let (luma, uv) = (row(0, y), row(1, y / 2));
+                    let at = |x: usize| [sample(luma, x), sample(uv, x & !1), sample(uv, x | 1)];
+                    out.for_each(|(x, out)| *out = mapper.pixel(at(x)));
+                }
+                // Already RGB: whoever made it of the video has seen to that.
+                Family::Packed { red, blue } => {
+                    let pixels = row(0, y).as_chunks::<4>().0;
+                    out.zip(pixels).for_each(|((_, out), pixel)| *out = [pixel[red], pixel[1], pixel[blue]]);
+                }
+            }
         }
     }
 

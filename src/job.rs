@@ -18,7 +18,7 @@ use crate::decode::{Decoded, Decoding, Reader, Tally};
 use crate::error::{Error, Result};
 use crate::faces::Face;
 use crate::faces::pack::Pack;
-use crate::frame::FrameLayout;
+use crate::frame::{FrameLayout, Transfer};
 use crate::inference::Engine;
 use crate::journal::{Checkpoint, Entry, Taken};
 use crate::manifest::{KeptFace, Manifest, Options, Video};
@@ -219,6 +219,7 @@ fn read(
         height: facts.height,
         rotation_deg: facts.rotation_deg,
         codec: facts.codec,
+        hdr: Some(facts.transfer).filter(|&transfer| transfer != Transfer::Sdr),
         frames_expected: expected,
         frames_decoded: tally.frames,
         frames_missing: missing,

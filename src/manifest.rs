@@ -3,6 +3,7 @@
 
 use crate::faces::pack::PackSpec;
 use crate::faces::{Landmarks, pose::Pose, quality::Flag};
+use crate::frame::Transfer;
 use crate::sampling::Detector;
 use crate::sampling::scenes::{Sensitivity, TransitionKind};
 use crate::sampling::selection::{FacesMode, Reason};
@@ -109,6 +110,9 @@ pub struct Video {
     pub rotation_deg: u32,
     /// The codec: a string such as `avc1.64001f` from the browser, natively FFmpeg's name such as `h264`.
     pub codec: String,
+    /// High dynamic range, and which: stills of it are tone-mapped to sRGB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hdr: Option<Transfer>,
     /// Frames that the container lists.
     pub frames_expected: u64,
     /// Frames that were decoded.

@@ -39,6 +39,7 @@ fn doctor_says_what_there_is_and_what_to_install() {
     assert!(said.contains("INT8 kernels") && said.contains("scalar"), "{said}");
     assert!(said.contains("centerface.int8.onnx: every quantized node runs in INT8"), "{said}");
     assert!(said.contains("/nowhere/libonnxruntime.so"), "{said}");
+    assert!(said.contains("decodes h264, hevc") && said.contains("libavcodec"), "{said}");
     let damaged = framesift(&["doctor", "Cargo.toml"]);
     assert_eq!(damaged.status.code(), Some(1));
     assert!(text(&damaged.stderr).contains("not an ONNX file"), "{}", text(&damaged.stderr));
@@ -99,6 +100,11 @@ fn json(path: &Path) -> serde_json::Value {
     serde_json::from_slice(&std::fs::read(path).expect("is written")).expect("is JSON")
 }
 
+/// Whether networks may run on a GPU here.
+fn gpu() -> bool {
+    Path::new("/dev/nvidiactl").exists()
+}
+
 /// Every file below a folder, by its path in it.
 fn files(folder: &Path) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
@@ -130,6 +136,7 @@ fn a_video_becomes_a_folder_of_frames_and_faces() {
     let progress = text(&output.stderr);
     let lines: Vec<serde_json::Value> =
         progress.lines().map(|line| serde_json::from_str(line).expect("a JSON object a line")).collect();
+    assert!(lines[0]["note"].as_str().is_some_and(|note| note.contains("on the CPU")) || gpu(), "{}", lines[0]);
     for stage in ["scan", "write"] {
         let last = lines.iter().rfind(|line| line["stage"] == stage).expect("every stage is told");
         assert_eq!(last["done"], last["total"], "{last}");
@@ -217,8 +224,9 @@ fn a_cancelled_job_ends_soon_and_leaves_no_manifest() {
     // The first line says that it has begun.
     let mut stderr = std::io::BufReader::new(job.stderr.take().expect("is piped"));
     let mut line = String::new();
-    std::io::BufRead::read_line(&mut stderr, &mut line).expect("says something");
-    assert!(line.contains("scan"), "{line}");
+    while !line.contains("scan") {
+        assert!(std::io::BufRead::read_line(&mut stderr, &mut line).expect("says something") > 0, "{line}");
+    }
     let interrupt = Command::new("kill").args(["-INT", &job.id().to_string()]).status().expect("kill runs");
     assert!(interrupt.success());
     let signalled = Instant::now();
@@ -227,7 +235,133 @@ fn a_cancelled_job_ends_soon_and_leaves_no_manifest() {
     assert_eq!(job.wait().expect("has ended").code(), Some(130), "{rest}");
     assert!(signalled.elapsed() < Duration::from_secs(10), "{:?}", signalled.elapsed());
     assert!(rest.contains("cancelled"), "{rest}");
+    assert_eq!(rest.contains("go on with --resume"), out.exists(), "what is kept is told: {rest}");
     assert!(!out.join("manifest.json").exists());
+}
+
+/// A manifest without what differs from run to run.
+fn result(folder: &Path) -> serde_json::Value {
+    let mut manifest = json(&folder.join("manifest.json"));
+    manifest.as_object_mut().expect("an object").remove("timings_s");
+    manifest
+}
+
+/// Begins a job in `out` and kills it when its journal has this many bytes, or when it has ended.
+fn killed(arguments: &[&str], out: &Path, journal_bytes: u64) {
+    let mut job = Command::new(env!("CARGO_BIN_EXE_framesift")).args(arguments).spawn().expect("framesift runs");
+    let journal = out.join(".framesift-scan");
+    let started = Instant::now();
+    while std::fs::metadata(&journal).map_or(0, |facts| facts.len()) < journal_bytes {
+        assert!(started.elapsed() < Duration::from_secs(120), "the journal does not grow");
+        if job.try_wait().expect("can be asked").is_some() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    job.kill().expect("can be killed");
+    job.wait().expect("has ended");
+}
+
+#[test]
+fn a_killed_job_goes_on_to_the_same_result() {
+    let folder = folder("resume");
+    let video = folder.join("shots.mp4");
+    clip(&video, 8);
+    let (whole, out) = (folder.join("whole"), folder.join("out"));
+    let job = |out: &Path| {
+        ["extract", path(&video), "--out", path(out), "--budget", "40", "--device", "cpu"].map(String::from).to_vec()
+    };
+    let run = |out: &Path, more: &[&str]| {
+        let arguments = job(out);
+        framesift(&arguments.iter().map(String::as_str).chain(more.iter().copied()).collect::<Vec<_>>())
+    };
+    let output = run(&whole, &[]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let mut arguments = job(&out);
+    arguments.push("--resume".into());
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    // At first in the middle of the frames, then a little further each time.
+    let mut killed_at = Vec::new();
+    for more in [20_000, 1, 30_000, 30_000, 200_000] {
+        let before = std::fs::metadata(out.join(".framesift-scan")).map_or(0, |facts| facts.len());
+        killed(&arguments, &out, before + more);
+        assert!(!out.join("manifest.json").exists() || before > 0, "it was killed before it had ended");
+        killed_at.push(before);
+    }
+    assert!(killed_at[1] >= 20_000 && killed_at[2] > 20_000, "{killed_at:?}");
+    if !out.join("manifest.json").exists() {
+        // As if the power had gone while an entry was being written, and while a file was.
+        let mut journal = std::fs::OpenOptions::new().append(true).open(out.join(".framesift-scan")).expect("is there");
+        std::io::Write::write_all(&mut journal, &[200, 1, 0, 0, 7, 7, 7, 7, 1, 2, 3]).expect("can be written");
+        std::fs::create_dir_all(out.join("frames")).expect("can be made");
+        std::fs::write(out.join("frames/000001_0.040s.jpg.part"), "half").expect("can be written");
+        let refused = run(&out, &[]);
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(text(&refused.stderr).contains("go on with --resume"), "{}", text(&refused.stderr));
+        let refused = run(&out, &["--resume", "--budget", "41"]);
+        assert_eq!(refused.status.code(), Some(1));
+        assert!(text(&refused.stderr).contains("other options (budget was 40)"), "{}", text(&refused.stderr));
+    }
+    let output = run(&out, &["--resume"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(result(&out), result(&whole));
+    assert_eq!(files(&out), files(&whole));
+    let again = run(&out, &["--resume"]);
+    assert!(again.status.success() && text(&again.stderr).contains("done already"), "{}", text(&again.stderr));
+    let others = run(&out, &["--resume", "--format", "png"]);
+    assert_eq!(others.status.code(), Some(1));
+    assert!(text(&others.stderr).contains("the result of other options"), "{}", text(&others.stderr));
+}
+
+#[test]
+fn frames_of_one_person_in_another_format() {
+    let folder = folder("reference");
+    let video = folder.join("shots.mp4");
+    clip(&video, 3);
+    let all = folder.join("all");
+    let output = framesift(&["extract", path(&video), "--out", path(&all), "--budget", "20", "--device", "cpu"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let first = json(&all.join("manifest.json"))["people"][1]["best"].as_str().expect("a second person").to_string();
+    let photo = all.join(first);
+    let out = folder.join("out");
+    let pattern = folder.join("sh*.mp4");
+    let output = framesift(&[
+        "extract",
+        path(&pattern),
+        "--out",
+        path(&out),
+        "--budget",
+        "20",
+        "--device",
+        "cpu",
+        "--reference",
+        path(&photo),
+        "--format",
+        "webp",
+        "--crops",
+        "arcface112",
+    ]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let manifest = json(&out.join("manifest.json"));
+    assert_eq!(manifest["options"]["faces"], "require");
+    let frames = manifest["frames"].as_array().expect("frames");
+    assert!(!frames.is_empty());
+    for frame in frames {
+        let faces = frame["faces"].as_array().expect("faces");
+        let cosines = faces.iter().map(|face| face["reference_cosine"].as_f64().expect("a cosine"));
+        assert!(cosines.fold(-1.0, f64::max) > 0.45, "{frame}");
+        assert!(frame["file"].as_str().is_some_and(|file| file.ends_with("s.webp")), "{frame}");
+        let bytes = std::fs::read(out.join(frame["file"].as_str().expect("a file"))).expect("is written");
+        assert_eq!((&bytes[..4], &bytes[8..12]), (&b"RIFF"[..], &b"WEBP"[..]));
+    }
+    // Who is on no photo is not looked for, and a pattern without match is bad usage.
+    let bars = "tests/fixtures/pyscenedetect/make.py";
+    let refused = framesift(&["extract", path(&video), "--out", path(&folder.join("x")), "--reference", bars]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("make.py: cannot be read"), "{}", text(&refused.stderr));
+    let refused = framesift(&["extract", path(&folder.join("no*.mp4")), "--out", path(&folder.join("x"))]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(text(&refused.stderr).contains("nothing matches"), "{}", text(&refused.stderr));
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn a_scan_from_frames_to_manifest() {
         scan.take_pixels(&pixels).ok().unwrap();
         assert!(pixels.to_vec().iter().any(|&v| v != pixels.get_index(0)), "a picture, not one colour");
         let index = get(&candidate, "index").as_f64().unwrap() as u32;
-        scan.set_faces(index, js(&Stills::default())).ok().unwrap();
+        scan.set_faces(index, js_sys::Array::new().into()).ok().unwrap();
     }
     assert!(scan.candidate().ok().unwrap().is_undefined());
     assert_eq!(scan.candidate_bytes(), 0);

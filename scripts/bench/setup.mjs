@@ -3,7 +3,7 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { unlessUnchanged } from '../build.mjs';
-import { ROOT, SetupError, output, run } from '../lib/tools.mjs';
+import { ROOT, SetupError, installPackages, output, run } from '../lib/tools.mjs';
 
 const CACHE = join(ROOT, '.cache', 'bench');
 export const MODELS = join(CACHE, 'models');
@@ -34,23 +34,43 @@ export function ensureModels(networks) {
   }
 }
 
-function ensurePython() {
+/** Python packages of their own in `.cache/bench/venv`. */
+export function ensurePython() {
+  if (output('python3', ['-c', 'import venv, ensurepip']) === null) installPackages(['python3 with venv'], ['python3', 'python3-venv']);
   const version = output('python3', ['-c', 'import sys; print("%d.%d" % sys.version_info[:2])']);
-  if (!version) throw new SetupError(`python3 is missing; the benchmark makes its networks with it. ${INSTALL_PYTHON}`);
   // The pinned NumPy and rebuild.py's tomllib ask for it.
-  if (Number(version.split('.')[1]) < 11) throw new SetupError(`python3 is ${version}; the benchmark needs 3.11 or later.`);
-  if (output('python3', ['-c', 'import venv, ensurepip']) === null) {
-    throw new SetupError(`python3 has no venv module. ${INSTALL_PYTHON}`);
-  }
-  const parts = [version, ...PINS.map((path) => readFileSync(path))];
-  unlessUnchanged(join(CACHE, 'venv.stamp'), PYTHON, parts, () => {
-    console.error('Setting up Python packages in .cache/bench/venv …');
-    run('python3', ['-m', 'venv', '--clear', VENV], { advice: INSTALL_PYTHON });
+  if (!version || Number(version.split('.')[1]) < 11) throw new SetupError(`python3 is ${version}; 3.11 or later is needed.`);
+  ensurePackages(VENV, REQUIREMENTS, [version, ...PINS.map((path) => readFileSync(path))]);
+}
+
+/** Python packages in a folder of their own. */
+function ensurePackages(folder, requirements, parts) {
+  const python = join(folder, 'bin', 'python');
+  unlessUnchanged(`${folder}.stamp`, python, parts, () => {
+    console.error(`Setting up Python packages in ${folder} …`);
+    run('python3', ['-m', 'venv', '--clear', folder], { advice: INSTALL_PYTHON });
     // Wheels only: pip would run a source package's build script.
     const quiet = ['--quiet', '--disable-pip-version-check', '--only-binary', ':all:'];
     const advice = 'It needs PyPI and wheels for this Python and machine.';
-    run(PYTHON, ['-m', 'pip', 'install', ...quiet, '-r', REQUIREMENTS], { advice });
+    run(python, ['-m', 'pip', 'install', ...quiet, '-r', requirements], { advice });
   });
+}
+
+/** What the job in Python needs; returns the folder of its programs. */
+export function ensureBaseline() {
+  ensureModels([{ synthetic: false }]);
+  const requirements = join(ROOT, 'benches', 'python_baseline', 'requirements.txt');
+  const folder = join(CACHE, 'baseline');
+  ensurePackages(folder, requirements, [readFileSync(requirements)]);
+  return join(folder, 'bin');
+}
+
+/** ONNX Runtime's library in the Python environment. */
+export function onnxRuntimeLibrary() {
+  ensurePython();
+  const found = output(PYTHON, ['-c', 'import glob, os, onnxruntime as o; print(glob.glob(os.path.dirname(o.__file__) + "/capi/libonnxruntime.*")[0])']);
+  if (!found) throw new SetupError('The Python package onnxruntime holds no library.');
+  return found;
 }
 
 /** Runs a Python script unless its `product` is there, made by the same sources. */

@@ -88,7 +88,8 @@ export function ensureFfmpegLibraries() {
   installPackages([...tools, ...missing], ['pkg-config', 'clang', 'libclang-dev', ...FFMPEG_LIBRARIES.map((name) => `${name}-dev`)]);
 }
 
-function installPackages(missing, packages) {
+/** Packages of the distribution for what is missing: installs them as root, otherwise says how. */
+export function installPackages(missing, packages) {
   if (missing.length === 0) return;
   const install = `apt-get install -y --no-install-recommends ${packages.join(' ')}`;
   if (process.getuid?.() !== 0 || !onPath('apt-get')) {

@@ -1,7 +1,7 @@
 //! Options from a file and from the environment: the same names as on the command line,
 //! which goes before the environment, which goes before the file.
 
-use clap::{Arg, Command};
+use clap::{Arg, ArgAction, Command};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -36,8 +36,19 @@ pub fn with_file(command: &Command, arguments: Vec<OsString>) -> Result<Vec<OsSt
         if variable(arg).is_some_and(|variable| std::env::var_os(variable).is_some()) {
             continue;
         }
-        let values =
-            if let toml::Value::Array(values) = value { values.as_slice() } else { std::slice::from_ref(value) };
+        let several = matches!(arg.get_action(), ArgAction::Append);
+        let said = |argument: &OsString| {
+            let said = argument.to_str().and_then(|text| text.strip_prefix("--")?.strip_prefix(name.as_str()));
+            said.is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+        };
+        // Of other options the last one counts, which is the user's own.
+        if several && arguments[at + 1..].iter().any(said) {
+            continue;
+        }
+        let values = match value {
+            toml::Value::Array(values) if several => values.as_slice(),
+            value => std::slice::from_ref(value),
+        };
         for value in values {
             match value {
                 toml::Value::Boolean(true) if !arg.get_action().takes_values() => all.push(format!("--{name}").into()),

@@ -56,10 +56,11 @@ pub struct EngineOptions {
 }
 
 impl EngineOptions {
-    /// Opens the pack and what it runs on. `wanted`: whether networks will run at all.
-    pub fn open(&self, wanted: bool) -> Result<Models, Ended> {
+    /// Opens the pack and what it runs on. `wanted`: whether networks will run at all. `say` tells why
+    /// it is not the GPU.
+    pub fn open(&self, wanted: bool, say: &dyn Fn(&str)) -> Result<Models, Ended> {
         let mut pack = self.pack()?;
-        let engine = if wanted { self.engine(&pack)? } else { Engine::default() };
+        let engine = if wanted { self.engine(&pack, say)? } else { Engine::default() };
         if engine.precision() == Precision::Fp32 {
             pack.spec.precision = Precision::Fp32.name().into();
         }
@@ -80,7 +81,7 @@ impl EngineOptions {
         }
     }
 
-    fn engine(&self, pack: &Pack) -> Result<Engine, Ended> {
+    fn engine(&self, pack: &Pack, say: &dyn Fn(&str)) -> Result<Engine, Ended> {
         let quantized = pack.spec.precision == Precision::Int8.name();
         if self.precision == Some(Numbers::Int8) {
             if !quantized {
@@ -96,7 +97,7 @@ impl EngineOptions {
                 Err(reason) if self.device == Device::Cuda => {
                     return Err(Ended::Failed(format!("--device cuda: {reason}. `framesift doctor` says more").into()));
                 }
-                Err(reason) => eprintln!("framesift: running on the CPU: {reason}"),
+                Err(reason) => say(&format!("running on the CPU: {reason}")),
             }
         }
         let precision = match self.precision {

@@ -57,9 +57,10 @@ pub fn run(options: &Options) -> Outcome {
     if options.dry_run {
         return plan(&jobs);
     }
-    let decoding = options.sift.decoding()?;
-    let models = options.engine.open(choice.faces != FacesMode::Ignore)?;
-    let references = references(options.sift.references(), &models)?;
+    let say = |text: &str| options.progress.say(text);
+    let decoding = options.sift.decoding(&say)?;
+    let models = options.engine.open(choice.faces != FacesMode::Ignore, &say)?;
+    let references = references(options.sift.references(), &models, &say)?;
     let mut pool = Pool::new(options.sift.workers(), &models);
     let mut failed = 0;
     for (video, folder) in &jobs {
@@ -69,14 +70,14 @@ pub fn run(options: &Options) -> Outcome {
             Ok(()) => {}
             Err(Error::Cancelled) => {
                 if folder.exists() {
-                    eprintln!("framesift: {} is kept as far as it is scanned: go on with --resume", video.display());
+                    say(&format!("{} is kept as far as it is scanned: go on with --resume", video.display()));
                 }
                 return Err(Ended::Cancelled);
             }
             Err(error) => {
                 // One bad file does not stop the rest.
                 failed += 1;
-                eprintln!("framesift: {} {error}", video.display());
+                say(&format!("{} {error}", video.display()));
             }
         }
     }
@@ -84,7 +85,7 @@ pub fn run(options: &Options) -> Outcome {
 }
 
 /// Identities of those on photos: of each photo the largest face.
-fn references(photos: &[PathBuf], models: &Models) -> Result<Vec<Vec<f32>>, Ended> {
+fn references(photos: &[PathBuf], models: &Models, say: &dyn Fn(&str)) -> Result<Vec<Vec<f32>>, Ended> {
     if photos.is_empty() {
         return Ok(Vec::new());
     }
@@ -94,7 +95,7 @@ fn references(photos: &[PathBuf], models: &Models) -> Result<Vec<Vec<f32>>, Ende
         let picture = upright(photo).map_err(|e| told(format!("cannot be read as a JPEG or PNG image ({e})")))?;
         let mut faces = analyzer.analyze(&picture)?;
         if faces.len() > 1 {
-            eprintln!("framesift: {} shows {} faces; the largest is looked for", photo.display(), faces.len());
+            say(&format!("{} shows {} faces; the largest is looked for", photo.display(), faces.len()));
         }
         faces.truncate(1);
         faces.pop().map(|face| face.embedding).ok_or_else(|| told("no face was found on it".into()))
@@ -177,7 +178,7 @@ struct Sift<'a> {
 impl Sift<'_> {
     fn run(&self, pool: &mut Pool) -> framesift::Result<()> {
         if let Some(manifest) = self.done()? {
-            eprintln!("framesift: {} was done already", self.video.display());
+            self.options.progress.say(&format!("{} was done already", self.video.display()));
             return tell(&manifest, self.folder, self.options.json).map_err(|e| untold(&e));
         }
         // Whether it can be written to shows before an hour of work, not after.

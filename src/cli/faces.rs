@@ -24,7 +24,7 @@ pub struct Options {
 
 /// Prints a JSON object a line for every image.
 pub fn run(options: &Options) -> Outcome {
-    let models = options.engine.open(true)?;
+    let models = options.engine.open(true, &|text| eprintln!("framesift: {text}"))?;
     let mut analyzer = FaceAnalyzer::new(models.pack, &models.engine)?;
     let mut failed = 0;
     for path in &options.images {

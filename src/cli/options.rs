@@ -96,8 +96,8 @@ impl SceneOptions {
         })
     }
 
-    /// How videos are decoded. Tells where `auto` finds nothing.
-    pub fn decoding(&self) -> framesift::Result<Decoding> {
+    /// How videos are decoded. `say` tells why `auto` finds nothing.
+    pub fn decoding(&self, say: &dyn Fn(&str)) -> framesift::Result<Decoding> {
         let hardware = match self.hwaccel {
             Hwaccel::None => None,
             Hwaccel::Cuda => Hardware::Cuda.check().map(|()| Some(Hardware::Cuda))?,
@@ -108,7 +108,7 @@ impl SceneOptions {
                 if opens.is_none() {
                     let reasons: Vec<String> =
                         tried.into_iter().filter_map(|(_, opens)| Some(opens.err()?.to_string())).collect();
-                    eprintln!("framesift: decoding in software: {}", reasons.join(", "));
+                    say(&format!("decoding in software: {}", reasons.join(", ")));
                 }
                 opens
             }
@@ -151,8 +151,8 @@ impl SiftOptions {
     }
 
     /// See [`SceneOptions::decoding`].
-    pub fn decoding(&self) -> framesift::Result<Decoding> {
-        self.scenes.decoding()
+    pub fn decoding(&self, say: &dyn Fn(&str)) -> framesift::Result<Decoding> {
+        self.scenes.decoding(say)
     }
 }
 

@@ -17,6 +17,16 @@ pub enum Show {
     None,
 }
 
+impl Show {
+    /// Says what a user should know, on standard error.
+    pub fn say(self, text: &str) {
+        match self {
+            Self::Jsonl => eprintln!("{}", serde_json::json!({ "note": text })),
+            Self::Auto | Self::None => eprintln!("framesift: {text}"),
+        }
+    }
+}
+
 /// Time between two lines.
 const LINE_EVERY: Duration = Duration::from_millis(250);
 

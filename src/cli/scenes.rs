@@ -31,7 +31,7 @@ pub fn run(options: &Options) -> Outcome {
     if !options.video.exists() {
         return Err(Ended::Usage(format!("there is no file {}", options.video.display())));
     }
-    let decoding = options.scenes.decoding()?;
+    let decoding = options.scenes.decoding(&|text| options.progress.say(text))?;
     let name = options.video.display().to_string();
     let models = Models { pack: Pack::built_in()?, engine: Engine::default() };
     let manifest = {
@@ -43,7 +43,7 @@ pub fn run(options: &Options) -> Outcome {
             error => Ended::Failed(format!("{name} {error}").into()),
         })?
     };
-    manifest.video.notes.iter().for_each(|note| eprintln!("framesift: note: {note}"));
+    manifest.video.notes.iter().for_each(|note| options.progress.say(&format!("note: {note}")));
     match options.json {
         true => writeln!(stdout(), "{}", serde_json::to_string_pretty(&manifest.scenes)?)?,
         false => write!(stdout(), "{}", manifest.scenes_csv())?,

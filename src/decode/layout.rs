@@ -1,7 +1,7 @@
 //! FFmpeg's frames as [`FrameLayout`] and bytes.
 
 use crate::error::{Error, Result};
-use crate::frame::{ColorMatrix, FrameLayout, PixelFormat, PlaneLayout};
+use crate::frame::{ColorMatrix, FrameLayout, PixelFormat, PlaneLayout, Transfer};
 use ffmpeg_next::format::Pixel;
 use ffmpeg_next::software::scaling;
 use ffmpeg_next::{Rational, color, format, frame, packet};
@@ -60,6 +60,7 @@ pub fn copy(frame: &frame::Video, turn: Turn, pixel_shape: Rational, data: &mut 
         .and_then(|mut context| context.run(frame, &mut converted))
         .map_err(|e| Error::Video(format!("has {:?} pixels, which cannot be converted ({e})", frame.format())))?;
     converted.set_color_space(frame.color_space());
+    converted.set_color_transfer_characteristic(frame.color_transfer_characteristic());
     // swscale takes these for full range, whatever they say, and makes limited range of them.
     let name = name(frame.format());
     let became_limited = name.starts_with("gray") || name.starts_with("ya") || name.starts_with("yuvj");
@@ -110,6 +111,16 @@ fn copy_known(
         },
         full_range: frame.color_range() == color::Range::JPEG
             || matches!(frame.format(), Pixel::YUVJ420P | Pixel::YUVJ422P | Pixel::YUVJ444P),
+        transfer: transfer(frame.color_transfer_characteristic()),
+    }
+}
+
+/// How samples follow from light.
+pub fn transfer(characteristic: color::TransferCharacteristic) -> Transfer {
+    match characteristic {
+        color::TransferCharacteristic::SMPTE2084 => Transfer::Pq,
+        color::TransferCharacteristic::ARIB_STD_B67 => Transfer::Hlg,
+        _ => Transfer::Sdr,
     }
 }
 

@@ -31,12 +31,7 @@ pub(super) struct Converter {
 impl Converter {
     /// For pictures of so many columns.
     pub fn new(matrix: ColorMatrix, full_range: bool, width: usize) -> Self {
-        // ITU-R BT.601, BT.709 and BT.2020: the shares of red and blue in luma.
-        let (red, blue) = match matrix {
-            ColorMatrix::Bt601 => (0.299, 0.114),
-            ColorMatrix::Bt709 => (0.2126, 0.0722),
-            ColorMatrix::Bt2020 => (0.2627, 0.0593),
-        };
+        let (red, blue) = matrix.shares();
         let green = 1.0 - red - blue;
         let (black, luma, chroma) = if full_range { (0, 1.0, 1.0) } else { (16, 255.0 / 219.0, 255.0 / 224.0) };
         let factor = |value: f64| (value * f64::from(1 << BITS)).round() as i32;

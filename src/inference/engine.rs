@@ -51,7 +51,7 @@ pub struct Runner(Kind);
 
 enum Kind {
     /// Networks by the shape of one input, most recently used last.
-    Own { model: Model, networks: Vec<Network> },
+    Own { model: Box<Model>, networks: Vec<Network> },
     #[cfg(all(feature = "onnxruntime", not(target_arch = "wasm32")))]
     OnnxRuntime(OnnxRuntimeNetwork),
 }
@@ -109,7 +109,7 @@ impl Engine {
             Precision::Int8 => Model::from_onnx(file)?,
             Precision::Fp32 => Model::in_fp32(file)?,
         };
-        Ok(Runner(Kind::Own { model, networks: Vec::new() }))
+        Ok(Runner(Kind::Own { model: Box::new(model), networks: Vec::new() }))
     }
 }
 

@@ -10,6 +10,7 @@ use ort::session::builder::GraphOptimizationLevel;
 use ort::value::TensorRef;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Once;
 
 /// Environment variables that may name the library, in this order.
 pub const LIBRARY_VARIABLES: [&str; 2] = ["FRAMESIFT_ORT_LIB", "ORT_DYLIB_PATH"];
@@ -59,7 +60,14 @@ impl OnnxRuntime {
 
     /// Reads an ONNX file. An error where the provider does not open: nothing falls back silently.
     pub fn network(&self, file: &[u8], provider: Provider) -> Result<OnnxRuntimeNetwork> {
-        let threads = if let Provider::Cpu(threads) = provider { threads } else { 1 };
+        let threads = match provider {
+            Provider::Cpu(threads) => threads,
+            Provider::Cuda => {
+                static ONCE: Once = Once::new();
+                ONCE.call_once(|| load_cuda_packages(&self.library));
+                1
+            }
+        };
         let session = Session::builder(&self.environment)
             .and_then(|b| Ok(b.with_optimization_level(GraphOptimizationLevel::All)?))
             .and_then(|b| Ok(b.with_intra_threads(threads)?))
@@ -83,6 +91,25 @@ impl OnnxRuntime {
     pub fn version(&self) -> &str {
         let name = self.library.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         name.split_once(".so.").map_or_else(|| ort::info(), |(_, version)| version)
+    }
+}
+
+/// Loads CUDA's libraries where they are Python packages beside the one that `library` is in
+/// (`pip install onnxruntime-gpu[cuda,cudnn]`): the system would not look for them there. Where that fails, the CUDA
+/// provider says what it lacks.
+fn load_cuda_packages(library: &Path) {
+    let Some(packages) = library.ancestors().nth(3).map(|packages| packages.join("nvidia")) else { return };
+    let inside = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let files = inside(&packages).flat_map(|package| inside(&package.join("lib")).collect::<Vec<_>>());
+    let is_library = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().contains(".so"));
+    let mut files: Vec<PathBuf> = files.filter(is_library).collect();
+    // Some need others first: again while that helps.
+    loop {
+        let before = files.len();
+        files.retain(|file| ort::util::preload_dylib(file).is_err());
+        if files.len() == before || files.is_empty() {
+            return;
+        }
     }
 }
 

@@ -39,7 +39,7 @@ type Reply = (u64, Result<Done>);
 /// The threads. Each has networks of its own, made when they are needed first.
 pub struct Pool {
     /// `None` when no more is to come.
-    jobs: Option<SyncSender<Job>>,
+    jobs: Option<SyncSender<Box<Job>>>,
     replies: Receiver<Reply>,
     under_way: usize,
     threads: Vec<JoinHandle<()>>,
@@ -63,7 +63,7 @@ impl Pool {
 
     /// Hands over a frame; waits while all threads are busy.
     pub fn submit(&mut self, task: Task, index: u64, layout: FrameLayout, data: Vec<u8>) -> Result<()> {
-        let job = Job { task, index, layout, data };
+        let job = Box::new(Job { task, index, layout, data });
         let sent = self.jobs.as_ref().map(|jobs| jobs.send(job));
         match sent {
             Some(Ok(())) => {
@@ -114,7 +114,7 @@ struct Worker {
 }
 
 impl Worker {
-    fn work(&mut self, waiting: &Mutex<Receiver<Job>>, done: &Sender<Reply>) {
+    fn work(&mut self, waiting: &Mutex<Receiver<Box<Job>>>, done: &Sender<Reply>) {
         loop {
             let jobs = next(waiting, self.models.engine.batch());
             if jobs.is_empty() {
@@ -167,8 +167,8 @@ impl Worker {
 }
 
 /// The next job, and at most so many in all that are waiting already; none when no more is to come.
-fn next(waiting: &Mutex<Receiver<Job>>, most: usize) -> Vec<Job> {
+fn next(waiting: &Mutex<Receiver<Box<Job>>>, most: usize) -> Vec<Job> {
     let waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
     let first = waiting.recv().ok();
-    first.into_iter().chain(std::iter::from_fn(|| waiting.try_recv().ok())).take(most).collect()
+    first.into_iter().chain(std::iter::from_fn(|| waiting.try_recv().ok())).take(most).map(|job| *job).collect()
 }

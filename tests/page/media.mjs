@@ -55,6 +55,10 @@ function photoInputs() {
 
 const H264 = ['-c:v', 'libx264', '-preset', 'veryfast', '-crf', '20', '-g', '25'];
 
+const HDR =
+  'scale=out_color_matrix=bt709:out_range=tv,zscale=transferin=bt709:primariesin=bt709:matrixin=bt709:' +
+  'transfer=smpte2084:primaries=bt2020:matrix=bt2020nc:npl=203,format=yuv420p10le';
+
 /** Each recipe writes one file; later ones may start from `people.mp4`. */
 const RECIPES = {
   'people.mp4': (out) =>
@@ -67,6 +71,9 @@ const RECIPES = {
   'people.mkv': (out, people) => ffmpeg('-i', people, '-c', 'copy', out),
   'vp9.webm': (out, people) =>
     ffmpeg('-i', people, '-t', '2', '-c:v', 'libvpx-vp9', '-deadline', 'realtime', '-cpu-used', '8', '-b:v', '800k', out),
+  // High dynamic range: the same light, coded for it.
+  'hdr.mp4': (out, people) =>
+    ffmpeg('-i', people, '-t', '3.2', '-vf', HDR, '-c:v', 'libx264', '-preset', 'veryfast', '-crf', '16', '-g', '25', '-bf', '2', out),
   'long.mp4': (out, people) => ffmpeg('-stream_loop', '19', '-i', people, '-c', 'copy', out),
   'hevc.mp4': (out, people) => ffmpeg('-i', people, '-t', '1', '-c:v', 'libx265', '-x265-params', 'log-level=error', '-tag:v', 'hvc1', out),
   'audio.mp4': (out) => ffmpeg('-f', 'lavfi', '-i', 'sine=d=2', '-c:a', 'aac', out),

@@ -155,7 +155,7 @@ for (const name of ['vfr.mp4', 'fragmented.mp4', 'people.ts', 'people.mkv', 'vp9
   });
 }
 
-for (const name of ['people.mp4', 'rotated.mp4', 'vfr.mp4', 'vp9.webm']) {
+for (const name of ['people.mp4', 'rotated.mp4', 'vfr.mp4', 'vp9.webm', 'hdr.mp4']) {
   pageTest(`the native command comes to the same result for ${name}`, async ({ page }) => {
     await scan(page, media(name), { budget: 40, embeddings: true });
     const { manifest } = await download(page);
@@ -163,6 +163,7 @@ for (const name of ['people.mp4', 'rotated.mp4', 'vfr.mp4', 'vp9.webm']) {
     assert.ok(validate(native), `the native manifest.json against its schema: ${JSON.stringify(validate.errors)}`);
     assert.equal(manifest.frames.some((f) => f.faces.length > 0), true);
     assertSameResult(manifest, native);
+    assert.deepEqual([manifest.video.hdr, native.video.hdr], Array(2).fill(name === 'hdr.mp4' ? 'pq' : undefined));
   });
 }
 

@@ -106,6 +106,8 @@ export interface Video {
   height: number;
   rotation_deg: number;
   codec: string;
+  /** High dynamic range, and which. */
+  hdr?: 'pq' | 'hlg';
   frames_expected: number;
   frames_decoded: number;
   frames_missing: number;

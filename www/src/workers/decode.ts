@@ -94,7 +94,11 @@ export interface FrameLayout {
   display_height: number;
   matrix: 'bt601' | 'bt709' | 'bt2020';
   full_range: boolean;
+  transfer: Transfer;
 }
+
+/** `sdr`, or which high dynamic range. */
+export type Transfer = 'sdr' | 'pq' | 'hlg';
 
 /** A place for a frame of so many bytes: in wasm memory (`Scan.reserve`) or a buffer. */
 export type Reserve = (bytes: number) => Uint8Array<ArrayBuffer>;
@@ -124,6 +128,8 @@ export async function copyFrame(sample: VideoSample, reserve: Reserve): Promise<
       ...display,
       matrix: 'bt709',
       full_range: true,
+      // The canvas is sRGB: the browser has tone-mapped it.
+      transfer: 'sdr',
     };
   }
   const planes = await sample.copyTo(reserve(sample.allocationSize()));
@@ -137,7 +143,12 @@ export async function copyFrame(sample: VideoSample, reserve: Reserve): Promise<
     ...display,
     matrix: matrixOf(sample.colorSpace.matrix, height),
     full_range: sample.colorSpace.fullRange ?? false,
+    transfer: transferOf(sample.colorSpace.transfer),
   };
+}
+
+function transferOf(transfer: string | null): Transfer {
+  return transfer === 'pq' || transfer === 'hlg' ? transfer : 'sdr';
 }
 
 function matrixOf(matrix: string | null, height: number): FrameLayout['matrix'] {

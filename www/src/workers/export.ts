@@ -11,7 +11,7 @@
 
 import { makeZip } from 'client-zip';
 import type { InputVideoTrack } from 'mediabunny';
-import type { KeptFace, KeptFrame, Manifest } from '../manifest';
+import type { KeptFrame, Manifest } from '../manifest';
 import { copyFrame, samplesAt } from './decode';
 import type { Accepted, Pool } from './pool';
 

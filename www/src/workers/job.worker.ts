@@ -131,6 +131,7 @@ class Job {
     let errors = 0;
     let decoded = 0;
     let end_s = 0;
+    let hdr: Video['hdr'];
     let sampling_ms = 0;
     const timed = <T>(run: () => T): T => {
       const before_ms = performance.now();
@@ -152,6 +153,7 @@ class Job {
       const { timestamp, duration } = sample;
       try {
         const layout = await copyFrame(sample, reserve);
+        if (layout.transfer !== 'sdr') hdr = layout.transfer;
         timed(() => scan.commit(timestamp, duration, layout));
       } finally {
         // Hardware decoders have few pictures to lend.
@@ -198,6 +200,7 @@ class Job {
         height: facts.height,
         rotation_deg: facts.rotation_deg,
         codec: facts.codec,
+        ...(hdr && { hdr }),
         frames_expected: expected,
         frames_decoded: decoded,
         frames_missing: missing,
