@@ -276,6 +276,12 @@ pub fn scenes_csv(manifest: JsValue) -> Result<String, JsError> {
     Ok(from_js::<Manifest>(manifest)?.scenes_csv())
 }
 
+/// Files for other tools that a manifest's options ask for: array of `[path, text]`. `manifest`: [`Manifest`].
+#[wasm_bindgen]
+pub fn dataset_files(manifest: JsValue) -> Result<JsValue, JsError> {
+    to_js(&crate::dataset::files(&from_js::<Manifest>(manifest)?).map_err(js_error)?)
+}
+
 /// A chosen frame and its faces as files: array of `Uint8Array`, the frame
 /// first, then the faces. `layout`: [`FrameLayout`]; `stills`: [`Stills`].
 #[wasm_bindgen]

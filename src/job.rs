@@ -14,6 +14,7 @@
 pub mod log;
 pub mod pool;
 
+use crate::dataset;
 use crate::decode::{Decoded, Decoding, Reader, Tally};
 use crate::error::{Error, Result};
 use crate::faces::Face;
@@ -467,6 +468,9 @@ impl Scanned {
         }
         manifest.leave_out(&lost);
         manifest.timings_s.insert("export".into(), start.elapsed().as_secs_f64());
+        for (name, text) in dataset::files(&manifest)? {
+            write_whole(&folder.join(name), text.as_bytes())?;
+        }
         write_whole(&folder.join("scenes.csv"), manifest.scenes_csv().as_bytes())?;
         let json = serde_json::to_string_pretty(&manifest).map_err(|e| Error::Usage(e.to_string()))?;
         write_whole(&folder.join("manifest.json"), (json + "\n").as_bytes())?;
@@ -478,11 +482,14 @@ impl Scanned {
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".part");
-    std::fs::write(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, path)).map_err(|e| {
-        // What is half written is of no use; that it may stay as well changes nothing.
-        let _ = std::fs::remove_file(&temporary);
-        cannot_write(path, &e)
-    })
+    let inside = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+    inside.and_then(|()| std::fs::write(&temporary, bytes)).and_then(|()| std::fs::rename(&temporary, path)).map_err(
+        |e| {
+            // What is half written is of no use; that it may stay as well changes nothing.
+            let _ = std::fs::remove_file(&temporary);
+            cannot_write(path, &e)
+        },
+    )
 }
 
 fn cannot_write(path: &Path, error: &std::io::Error) -> Error {

@@ -26,6 +26,7 @@
 
 #![warn(missing_docs)]
 
+pub mod dataset;
 #[cfg(all(feature = "ffmpeg", not(target_arch = "wasm32")))]
 pub mod decode;
 pub mod error;

@@ -1,6 +1,7 @@
 //! `manifest.json`: what was done and what came out. One schema for the page and
 //! the command line; `docs/manifest.schema.json` is its JSON Schema.
 
+use crate::dataset::Dataset;
 use crate::faces::pack::PackSpec;
 use crate::faces::{Landmarks, pose::Pose, quality::Flag};
 use crate::frame::Transfer;
@@ -124,6 +125,74 @@ pub struct Video {
     pub notes: Vec<String>,
 }
 
+/// How files are sorted into folders.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Folders {
+    /// All frames in one, all faces in another.
+    #[default]
+    Flat,
+    /// A folder for each scene in both.
+    Scene,
+    /// A folder for each person; frames go to that of their largest face.
+    Person,
+}
+
+/// What the user decided by hand, over what is chosen.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Edits {
+    /// Frames that are kept, as far as they are candidates.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub include: Vec<u64>,
+    /// Frames that are not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<u64>,
+    /// What is said of people.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub people: Vec<PersonEdit>,
+    /// Numbers of the people whose faces count; empty for everyone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub only_people: Vec<usize>,
+}
+
+/// What the user says of a person.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PersonEdit {
+    /// The person's number.
+    pub id: usize,
+    /// Their name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The person that they really are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same_as: Option<usize>,
+}
+
+impl Edits {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Who a person really is.
+    pub fn really(&self, person: usize) -> usize {
+        let mut now = person;
+        // Each edit at most once: two may point at each other.
+        for _ in 0..=self.people.len() {
+            let Some(next) = self.people.iter().find(|edit| edit.id == now).and_then(|edit| edit.same_as) else {
+                break;
+            };
+            now = next;
+        }
+        now
+    }
+
+    /// A person's name.
+    pub fn name(&self, person: usize) -> Option<&str> {
+        self.people.iter().find(|edit| edit.id == person)?.name.as_deref()
+    }
+}
+
 /// What the user may choose. Missing fields take their defaults.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -152,9 +221,17 @@ pub struct Options {
     pub format: Format,
     /// How faces are cut out.
     pub crops: Crops,
+    /// How the files are sorted into folders.
+    pub folders: Folders,
+    /// Files for other tools beside the manifest.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Dataset>,
     /// Names of the photos of those who are looked for; empty for everyone.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reference: Vec<String>,
+    /// What the user decided by hand.
+    #[serde(skip_serializing_if = "Edits::is_empty")]
+    pub edits: Edits,
 }
 
 impl Default for Options {
@@ -172,7 +249,10 @@ impl Default for Options {
             embeddings: false,
             format: Format::default(),
             crops: Crops::default(),
+            folders: Folders::default(),
+            also: Vec::new(),
             reference: Vec::new(),
+            edits: Edits::default(),
         }
     }
 }
@@ -212,7 +292,7 @@ impl Manifest {
         let number = times.len();
         let note = format!("{number} chosen frame(s) could not be decoded again for export: {}", times.join(", "));
         self.video.notes.push(note);
-        self.people = crate::pipeline::people(&kept);
+        self.people = crate::pipeline::people(&kept, &self.options.edits);
         self.frames = kept;
     }
 
@@ -300,8 +380,38 @@ pub struct Person {
     /// Number that faces refer to: 0 has the most faces among all candidates, and it stays the same
     /// when frames are chosen again.
     pub id: usize,
+    /// Their name, where the user has given one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Number of faces in kept frames.
     pub faces: usize,
     /// Picture of the best face within the output, or of the frame that it is in.
     pub best: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_are_who_the_user_says_even_in_circles() {
+        let edit = |id, same_as| PersonEdit { id, name: None, same_as };
+        let edits = Edits {
+            people: vec![edit(3, Some(1)), edit(1, Some(0)), edit(5, Some(6)), edit(6, Some(5))],
+            ..Edits::default()
+        };
+        assert_eq!([0, 1, 2, 3].map(|person| edits.really(person)), [0, 0, 2, 0]);
+        assert!([5, 6].contains(&edits.really(5)));
+        let named =
+            Edits { people: vec![PersonEdit { id: 2, name: Some("Ada".into()), same_as: None }], ..Edits::default() };
+        assert_eq!((named.name(2), named.name(0)), (Some("Ada"), None));
+    }
+
+    #[test]
+    fn options_without_edits_do_not_speak_of_them() {
+        let json = serde_json::to_value(Options::default()).unwrap();
+        assert!(json.get("edits").is_none() && json.get("reference").is_none());
+        let edited: Options = serde_json::from_str(r#"{"edits": {"include": [7], "only_people": [2]}}"#).unwrap();
+        assert_eq!((edited.edits.include, edited.edits.only_people), (vec![7], vec![2]));
+    }
 }

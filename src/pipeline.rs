@@ -14,7 +14,9 @@ use crate::faces::embed::cosine;
 use crate::faces::pack::PackSpec;
 use crate::faces::{Face, cluster, pose::Pose, quality::Flag};
 use crate::frame::{Frame, FrameLayout};
-use crate::manifest::{KeptFace, KeptFrame, Manifest, Options, PackInfo, Person, Rejected, SCHEMA, Scene, Tool, Video};
+use crate::manifest::{
+    Edits, Folders, KeptFace, KeptFrame, Manifest, Options, PackInfo, Person, Rejected, SCHEMA, Scene, Tool, Video,
+};
 use crate::sampling::difference::{FaceLook, Look};
 use crate::sampling::features::Features;
 use crate::sampling::hash::PictureHash;
@@ -114,6 +116,7 @@ struct Wanted<'a> {
     min_cosine: f32,
     /// People who are like a reference on the mean of all their faces: turned away or blurred, a single
     /// one may not be.
+    /// And those whom the user has pointed at.
     people: BTreeSet<usize>,
 }
 
@@ -311,15 +314,20 @@ impl Session {
     }
 
     /// Whose faces count, once people are grouped.
-    fn wanted(&self, min_cosine: f32) -> Option<Wanted<'_>> {
-        if self.references.is_empty() {
+    fn wanted(&self, options: &Options, min_cosine: f32) -> Option<Wanted<'_>> {
+        let only = &options.edits.only_people;
+        if self.references.is_empty() && only.is_empty() {
             return None;
         }
-        let mut wanted = Wanted { references: &self.references, min_cosine, people: BTreeSet::new() };
+        let people = only.iter().map(|&person| options.edits.really(person)).collect();
+        let mut wanted = Wanted { references: &self.references, min_cosine, people };
+        if self.references.is_empty() {
+            return Some(wanted);
+        }
         let mut sums: BTreeMap<usize, Vec<f32>> = BTreeMap::new();
         for c in &self.candidates {
             for (face, &person) in c.faces.iter().flatten().zip(&c.people) {
-                let sum = sums.entry(person).or_insert_with(|| vec![0.0; face.embedding.len()]);
+                let sum = sums.entry(options.edits.really(person)).or_insert_with(|| vec![0.0; face.embedding.len()]);
                 sum.iter_mut().zip(&face.embedding).for_each(|(sum, value)| *sum += value);
             }
         }
@@ -450,6 +458,7 @@ impl Session {
                 look: Look { phash, colors: [0; 36], face: None },
                 faces: Vec::new(),
                 faceless: Reason::NoFace,
+                by_hand: None,
                 spoilt: match () {
                     () if lies_in(&spoilt, frame as u64) => Some(Reason::Transition),
                     () if blank => Some(Reason::Blank),
@@ -479,6 +488,7 @@ impl Session {
                 look: Look { colors: c.colors, face: counting().next().map(look), ..seen.look },
                 faces: counting().map(|(face, person)| Shown { person, quality: face.quality }).collect(),
                 faceless: faceless(c, options, wanted),
+                by_hand: by_hand(c.index, &options.edits),
                 ..seen
             }
         };
@@ -516,9 +526,11 @@ impl Session {
     ) -> Manifest {
         self.group_people(pack.embedder.same_person_cosine);
         let starts = self.starts(options.budget);
-        let wanted = self.wanted(pack.embedder.same_person_cosine);
+        let wanted = self.wanted(options, pack.embedder.same_person_cosine);
         let items = self.items(&starts, options, wanted.as_ref());
-        let criteria = Criteria { budget: options.budget, similarity: options.similarity, faces: options.faces };
+        // Who looks for someone wants frames with them.
+        let faces = if wanted.is_some() { FacesMode::Require } else { options.faces };
+        let criteria = Criteria { budget: options.budget, similarity: options.similarity, faces };
         let Choice { kept, rejected } = selection::select(&items, &self.lengths_s(&starts), &criteria);
         let scene = |frame: u64| self.boundaries.partition_point(|b| b.frame <= frame);
         let kept = kept.into_iter().map(|i| &self.candidates[i]);
@@ -536,7 +548,7 @@ impl Session {
             device: device.into(),
             video,
             options: options.clone(),
-            people: people(&frames),
+            people: people(&frames, &options.edits),
             rejected: rejected.collect(),
             scenes: self.scenes(),
             frames,
@@ -547,6 +559,16 @@ impl Session {
 
 fn kept_frame(c: &Record, seen: &Seen, scene: usize, options: &Options, wanted: Option<&Wanted<'_>>) -> KeptFrame {
     let ending = options.format.ending();
+    let main = large_faces(c, options).map(|(_, person)| person).next();
+    let folder = |person: Option<usize>| match (options.folders, person) {
+        (Folders::Flat, _) => String::new(),
+        (Folders::Scene, _) => format!("scene_{:03}/", scene + 1),
+        (Folders::Person, None) => "nobody/".into(),
+        (Folders::Person, Some(person)) => match options.edits.name(person).map(file_name) {
+            Some(name) if !name.is_empty() => format!("{name}/"),
+            _ => format!("person_{:02}/", person + 1),
+        },
+    };
     let kept = |(number, (face, person)): (usize, (&Face, usize))| KeptFace {
         bbox: face.bbox,
         score: face.score,
@@ -556,17 +578,25 @@ fn kept_frame(c: &Record, seen: &Seen, scene: usize, options: &Options, wanted: 
         flags: face.flags.clone(),
         person,
         embedding: options.embeddings.then(|| face.embedding.clone()),
-        reference_cosine: wanted.map(|wanted| wanted.cosine(face)),
-        crop: (options.crops != Crops::None).then(|| format!("faces/{:06}_{number}.{ending}", c.index)),
+        reference_cosine: wanted.filter(|wanted| !wanted.references.is_empty()).map(|wanted| wanted.cosine(face)),
+        crop: (options.crops != Crops::None)
+            .then(|| format!("faces/{}{:06}_{number}.{ending}", folder(Some(person)), c.index)),
     };
     KeptFrame {
-        file: format!("frames/{:06}_{:.3}s.{ending}", c.index, seen.time_s),
+        file: format!("frames/{}{:06}_{:.3}s.{ending}", folder(main), c.index, seen.time_s),
         index: c.index,
         time_s: seen.time_s,
         scene,
         sharpness: seen.sharpness,
         faces: large_faces(c, options).enumerate().map(kept).collect(),
     }
+}
+
+/// A name as one of a folder: nothing that file systems refuse or take for another folder, and not too long.
+fn file_name(name: &str) -> String {
+    const LONGEST: usize = 60;
+    let harmless = |c: char| if c.is_alphanumeric() || " -_".contains(c) { c } else { '_' };
+    name.chars().map(harmless).take(LONGEST).collect::<String>().trim().into()
 }
 
 /// Overlapping ranges joined, in order.
@@ -591,13 +621,20 @@ fn lies_in(ranges: &[Range<u64>], frame: u64) -> bool {
 /// A candidate's faces that are large enough, and who they are.
 fn large_faces<'a>(c: &'a Record, options: &Options) -> impl Iterator<Item = (&'a Face, usize)> + use<'a> {
     let least_px = options.min_face_px;
-    let faces = c.faces.iter().flatten().zip(c.people.iter().copied());
+    let faces = c.faces.iter().flatten().zip(c.people.iter().map(|&person| options.edits.really(person)));
+    let faces = faces.collect::<Vec<_>>().into_iter();
     faces.filter(move |(face, _)| face.bbox[2].max(face.bbox[3]) >= least_px)
 }
 
 /// What keeps a face from counting.
 fn gate(face: &Face, options: &Options) -> Option<Flag> {
     face.flags.iter().copied().find(|flag| options.face_gates.contains(flag))
+}
+
+/// What the user has said of a frame.
+fn by_hand(index: u64, edits: &Edits) -> Option<bool> {
+    let kept = edits.include.contains(&index).then_some(true);
+    kept.or(edits.exclude.contains(&index).then_some(false))
 }
 
 /// Why none of a candidate's faces counts, if that is so.
@@ -620,7 +657,7 @@ fn faceless(c: &Record, options: &Options, wanted: Option<&Wanted<'_>>) -> Reaso
 }
 
 /// Who is in the frames, and the best face of each.
-pub(crate) fn people(frames: &[KeptFrame]) -> Vec<Person> {
+pub(crate) fn people(frames: &[KeptFrame], edits: &Edits) -> Vec<Person> {
     let mut best: BTreeMap<usize, (usize, &KeptFrame, &KeptFace)> = BTreeMap::new();
     for (frame, face) in frames.iter().flat_map(|frame| frame.faces.iter().map(move |face| (frame, face))) {
         let entry = best.entry(face.person).or_insert((0, frame, face));
@@ -631,6 +668,7 @@ pub(crate) fn people(frames: &[KeptFrame]) -> Vec<Person> {
     }
     let person = |(id, (faces, frame, face)): (usize, (usize, &KeptFrame, &KeptFace))| Person {
         id,
+        name: edits.name(id).map(String::from),
         faces,
         best: face.crop.as_ref().unwrap_or(&frame.file).clone(),
     };

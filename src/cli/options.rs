@@ -1,9 +1,10 @@
 //! The flags that several subcommands share.
 
 use clap::Args;
+use framesift::dataset::Dataset;
 use framesift::decode::Decoding;
 use framesift::decode::hardware::{self, Hardware};
-use framesift::manifest::Options;
+use framesift::manifest::{Folders, Options};
 use framesift::sampling::Detector;
 use framesift::sampling::scenes::Sensitivity;
 use framesift::sampling::selection::FacesMode;
@@ -72,6 +73,12 @@ pub struct SiftOptions {
     /// How faces are cut out: `loose` with a margin, `arcface112` or `ffhq512` aligned, or `none`.
     #[arg(long, value_name = "KIND", default_value = "loose", value_parser = by_name::<Crops>)]
     crops: Crops,
+    /// How the files are sorted into folders: flat, scene or person.
+    #[arg(long, value_name = "KIND", default_value = "flat", value_parser = by_name::<Folders>)]
+    folders: Folders,
+    /// Files for other tools: imagefolder, coco, yolo, csv. May be given several times.
+    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = by_name::<Dataset>)]
+    also: Vec<Dataset>,
     /// Frames that may wait between decoder and sampling; at most 160 MiB of them, whatever the number.
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=500))]
     batch: u32,
@@ -133,6 +140,8 @@ impl SiftOptions {
             faces: if self.reference.is_empty() { self.faces } else { FacesMode::Require },
             format: self.format,
             crops: self.crops,
+            folders: self.folders,
+            also: self.also.clone(),
             reference: self.reference.iter().map(name).collect(),
             min_face_px: self.min_face as f32,
             embeddings: self.embeddings,

@@ -60,6 +60,8 @@ pub struct Item<'a> {
     pub faceless: Reason,
     /// Why it must not be chosen, if so.
     pub spoilt: Option<Reason>,
+    /// Whether the user has said that it is kept, or that it is not.
+    pub by_hand: Option<bool>,
 }
 
 impl Item<'_> {
@@ -105,6 +107,8 @@ pub enum Reason {
     FaceTruncated,
     /// It shows faces, and none of those who are looked for.
     OtherPerson,
+    /// The user has left it out.
+    ByHand,
     /// The budget was spent on frames that differ more.
     Budget,
 }
@@ -171,6 +175,7 @@ pub struct Choice {
 /// Chooses items; see the module's text. `scenes_s`: lengths of the scenes in seconds.
 pub fn select(items: &[Item<'_>], scenes_s: &[f64], criteria: &Criteria) -> Choice {
     let mut greedy = Greedy::new(items, scenes_s, criteria);
+    greedy.keep_by_hand();
     greedy.cover_scenes();
     greedy.cover_people();
     greedy.spread();
@@ -184,6 +189,7 @@ pub fn select(items: &[Item<'_>], scenes_s: &[f64], criteria: &Criteria) -> Choi
     greedy.chosen.iter().for_each(|&i| chosen[i] = true);
     let is_chosen = |&i: &usize| chosen[i];
     let reason = |i: usize| match items[i].spoilt {
+        _ if items[i].by_hand == Some(false) => Reason::ByHand,
         Some(reason) => reason,
         None if !greedy.eligible(i) => items[i].faceless,
         None if !greedy.is_new(i) => Reason::LookAlike,
@@ -287,7 +293,9 @@ impl<'a> Greedy<'a> {
 
     fn eligible(&self, i: usize) -> bool {
         let item = &self.items[i];
-        item.spoilt.is_none() && (self.criteria.faces != FacesMode::Require || !item.faces.is_empty())
+        item.by_hand.is_none()
+            && item.spoilt.is_none()
+            && (self.criteria.faces != FacesMode::Require || !item.faces.is_empty())
     }
 
     /// Whether it may be chosen for more than covering a scene.
@@ -353,18 +361,26 @@ impl<'a> Greedy<'a> {
         scored.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, i)| i)
     }
 
-    /// One frame for every scene, scenes with little choice first, so that the
+    /// What the user has said is kept, whatever speaks against it and the budget. The rest is
+    /// chosen around it.
+    fn keep_by_hand(&mut self) {
+        (0..self.items.len()).filter(|&i| self.items[i].by_hand == Some(true)).for_each(|i| self.add(i));
+    }
+
+    /// One frame for every scene that has none, scenes with little choice first, so that the
     /// others can choose around them.
     fn cover_scenes(&mut self) {
         let mut members = vec![vec![]; self.of_scene.len()];
-        for i in (0..self.items.len()).filter(|&i| self.eligible(i)) {
+        let open = |&i: &usize| self.eligible(i) && self.of_scene[self.items[i].scene] == 0;
+        for i in (0..self.items.len()).filter(open) {
             members[self.items[i].scene].push(i);
         }
         members.retain(|m| !m.is_empty());
         for scene in members.iter_mut().filter(|scene| scene.iter().any(|&i| self.is_good(i))) {
             scene.retain(|&i| self.is_good(i));
         }
-        if members.len() > self.criteria.budget {
+        let first = self.chosen.len();
+        if first + members.len() > self.criteria.budget {
             return self.cover_most_different(members);
         }
         members.sort_by_key(|m| (m.len(), m[0]));
@@ -373,15 +389,16 @@ impl<'a> Greedy<'a> {
                 self.add(i);
             }
         }
-        self.rearrange(&members);
+        self.rearrange(&members, first);
     }
 
     /// Lets every scene choose again around the choices of all others, until
-    /// nothing changes: what was chosen early may lie close to a later choice.
-    fn rearrange(&mut self, scenes: &[Vec<usize>]) {
+    /// nothing changes: what was chosen early may lie close to a later choice. `first`: where the scenes'
+    /// choices begin.
+    fn rearrange(&mut self, scenes: &[Vec<usize>], first: usize) {
         for _ in 0..MOST_ROUNDS {
             let before = self.chosen.clone();
-            for (position, scene) in scenes.iter().enumerate() {
+            for (position, scene) in (first..).zip(scenes) {
                 let old = self.chosen[position];
                 // As far away as can be, it stands for no one while its place is free.
                 self.chosen.remove(position);
@@ -451,6 +468,9 @@ impl<'a> Greedy<'a> {
     fn sharpen(&mut self) -> bool {
         let mut changed = false;
         for position in 0..self.chosen.len() {
+            if self.items[self.chosen[position]].by_hand.is_some() {
+                continue;
+            }
             let old = self.chosen.remove(position);
             self.count(old, false);
             let new = self.sharper(old).unwrap_or(old);
@@ -510,6 +530,7 @@ mod tests {
             faces: vec![],
             faceless: Reason::NoFace,
             spoilt: None,
+            by_hand: None,
         }
     }
 
@@ -566,6 +587,27 @@ mod tests {
         let items = [item(0, distinct(0)), item(1, 1), item(2, 3), item(3, !0)];
         let kept = run(&items, 2, FacesMode::Ignore);
         assert!(kept.len() == 2 && kept.contains(&3), "{kept:?}");
+    }
+
+    #[test]
+    fn what_is_decided_by_hand_holds_and_the_rest_is_chosen_around_it() {
+        let mut items =
+            vec![item(0, distinct(0)), item(0, distinct(1)), item(0, distinct(1) ^ 1), item(1, distinct(2))];
+        items[0].by_hand = Some(false);
+        (items[2].by_hand, items[2].spoilt) = (Some(true), Some(Reason::Blurred));
+        let choice = choose(&items, 9, FacesMode::Require);
+        assert_eq!(choice.kept, [2], "kept although it is blurred and shows no face");
+        let choice = choose(&items, 9, FacesMode::Ignore);
+        assert_eq!(choice.kept, [2, 3], "its scene needs no other, and its look-alike adds nothing");
+        assert_eq!(choice.rejected, [(0, Reason::ByHand), (1, Reason::LookAlike)]);
+        // However small the budget.
+        items[3].by_hand = Some(true);
+        assert_eq!(run(&items, 1, FacesMode::Ignore), [2, 3]);
+        // Scenes without a frame of theirs choose around it, however they are ordered.
+        let many: Vec<Item<'_>> =
+            (0..6).map(|n| Item { by_hand: (n == 4).then_some(true), ..item(n, distinct(n)) }).collect();
+        assert_eq!(run(&many, 6, FacesMode::Ignore), [0, 1, 2, 3, 4, 5]);
+        assert!(run(&many, 3, FacesMode::Ignore).contains(&4));
     }
 
     #[test]
