@@ -207,6 +207,22 @@ impl Scan {
         Ok(())
     }
 
+    /// Times at which scenes begin, as far as the scan has come, in seconds; see [`Session::scene_starts_so_far`].
+    pub fn scene_starts(&self) -> Vec<f64> {
+        self.session.scene_starts_so_far()
+    }
+
+    /// Presentation time of a frame that was taken, in seconds.
+    pub fn time_of(&self, index: u32) -> Result<f64, JsError> {
+        self.session.time_of(u64::from(index)).map_err(js_error)
+    }
+
+    /// Says who is looked for: array of identity vectors; an empty one for everyone.
+    pub fn look_for(&mut self, references: JsValue) -> Result<(), JsError> {
+        self.session.look_for(from_js(references)?);
+        Ok(())
+    }
+
     /// Stores what the pool found in the candidate at frame `index`. `faces`: array of [`Face`].
     pub fn set_faces(&mut self, index: u32, faces: JsValue) -> Result<(), JsError> {
         let faces: Vec<Face> = from_js(faces)?;
@@ -256,16 +272,20 @@ impl Analyzer {
         Ok(Self { faces })
     }
 
-    /// Faces and thumbnail of a candidate: `{ faces: Face[], thumbnail: Uint8Array (JPEG) }`.
-    /// `layout`: [`FrameLayout`].
+    /// Faces and thumbnail of a candidate: `{ faces: Face[], thumbnail: Uint8Array, portraits: Uint8Array[] }`, JPEGs, a
+    /// portrait for each face. `layout`: [`FrameLayout`].
     pub fn analyze(&mut self, layout: JsValue, pixels: &[u8]) -> Result<JsValue, JsError> {
         let layout: FrameLayout = from_js(layout)?;
         let picture = Frame::new(&layout, pixels).and_then(|f| f.to_rgb()).map_err(js_error)?;
         let faces = self.faces.analyze(&picture).map_err(js_error)?;
+        let bytes = |jpeg: crate::Result<Vec<u8>>| Ok(js_sys::Uint8Array::from(jpeg.map_err(js_error)?.as_slice()));
+        let portraits = faces.iter().map(|face| bytes(still::portrait_jpeg(&picture, &face.landmarks)));
+        let portraits: js_sys::Array = portraits.collect::<Result<_, JsError>>()?;
+        let thumbnail = bytes(still::thumbnail_jpeg(&picture))?;
         let result = to_js(&Analysis { faces })?;
-        let thumbnail = js_sys::Uint8Array::from(still::thumbnail_jpeg(&picture).map_err(js_error)?.as_slice());
-        js_sys::Reflect::set(&result, &"thumbnail".into(), &thumbnail)
-            .map_err(|_| JsError::new("cannot attach the thumbnail"))?;
+        for (name, value) in [("thumbnail", JsValue::from(thumbnail)), ("portraits", portraits.into())] {
+            js_sys::Reflect::set(&result, &name.into(), &value).map_err(|_| JsError::new("cannot attach a picture"))?;
+        }
         Ok(result)
     }
 }

@@ -354,6 +354,13 @@ impl Session {
         size_of_val(self.seen.as_slice()) + size_of_val(self.candidates.as_slice()) + faces.sum::<usize>()
     }
 
+    /// Times at which scenes begin, by our own detector as far as the scan has come, in seconds: to look at
+    /// meanwhile. [`Session::scenes`] has the last word.
+    pub fn scene_starts_so_far(&self) -> Vec<f64> {
+        let starts = self.sampler.iter().flat_map(|sampler| sampler.starts_so_far(self.sensitivity));
+        starts.map(|frame| self.start_s(frame as usize)).collect()
+    }
+
     /// Candidates so far, and how many of them have been analysed.
     pub fn candidates(&self) -> (usize, usize) {
         (self.candidates.len(), self.candidates.iter().filter(|c| c.faces.is_some()).count())

@@ -112,6 +112,11 @@ fn loose(picture: &RgbImage, [x, y, w, h]: [f32; 4]) -> RgbImage {
     image::imageops::crop_imm(picture, left, top, width, height).to_image()
 }
 
+/// A small JPEG of a face, upright, 112 × 112 pixels.
+pub fn portrait_jpeg(picture: &RgbImage, landmarks: &Landmarks) -> Result<Vec<u8>> {
+    jpeg(&align::chip(picture, landmarks), THUMBNAIL_QUALITY, SamplingFactor::F_2_2)
+}
+
 /// A small JPEG, 320 pixels on the longer side at most.
 pub fn thumbnail_jpeg(picture: &RgbImage) -> Result<Vec<u8>> {
     let (w, h) = (picture.width() as usize, picture.height() as usize);

@@ -104,6 +104,11 @@ impl Sampler {
         }
     }
 
+    /// See [`SceneDetector::starts_so_far`].
+    pub fn starts_so_far(&self, sensitivity: scenes::Sensitivity) -> impl Iterator<Item = u64> {
+        self.detector.starts_so_far(sensitivity)
+    }
+
     /// Frames taken so far.
     pub fn frames(&self) -> u64 {
         self.next_index

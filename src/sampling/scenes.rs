@@ -236,6 +236,12 @@ impl Default for SceneDetector {
 }
 
 impl SceneDetector {
+    /// First frames of the scenes found so far at a level, the first aside; gradual transitions under way are not
+    /// among them.
+    pub fn starts_so_far(&self, sensitivity: Sensitivity) -> impl Iterator<Item = u64> {
+        self.levels[sensitivity as usize].map.boundaries.iter().map(|boundary| boundary.frame)
+    }
+
     /// Takes the next frame in presentation order.
     pub fn push(&mut self, features: &Features) {
         let w = &mut self.window;

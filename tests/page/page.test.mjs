@@ -198,8 +198,8 @@ pageTest('another budget chooses again without decoding; all options reach the r
   await page.locator('#option-embeddings').check();
   await page.locator('#option-sensitivity').selectOption('low');
   await page.locator('#option-gate-truncated').check();
-  await page.locator('.left-out summary').click();
-  const leftOut = await page.locator('.left-out li').allInnerTexts();
+  await page.locator('#tab-left-out').click();
+  const leftOut = await page.locator('.group .count').allInnerTexts();
   const { manifest } = await download(page);
   assert.equal(decodedAgain, false);
   assert.equal(manifest.options.sensitivity, 'low');

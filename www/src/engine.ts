@@ -3,6 +3,7 @@
 import type { Options } from './manifest';
 import type { Assets, FromJob, ToAnalysis, ToJob } from './protocol';
 import AnalysisWorker from './workers/analysis.worker?worker&inline';
+import { T } from './text';
 import JobWorker from './workers/job.worker?worker&inline';
 
 /** A job that does not answer a cancel request within this time is ended by force. */
@@ -15,6 +16,8 @@ export class Engine {
   private job!: Worker;
   private cancelTimer: ReturnType<typeof setTimeout> | undefined;
   private file: File | undefined;
+  private choosing = false;
+  private nextChoice: Options | undefined;
 
   constructor(
     private readonly assets: Assets,
@@ -32,12 +35,34 @@ export class Engine {
     this.send({ type: 'scan', options });
   }
 
+  /** Chooses again. While a choice is under way only the latest wish waits. */
   select(options: Options): void {
-    this.send({ type: 'select', options });
+    if (this.choosing) this.nextChoice = options;
+    else this.sendChoice({ type: 'select', options });
   }
 
-  export(options: Options): void {
-    this.send({ type: 'export', options });
+  /** Makes a frame that is no candidate one, and chooses. */
+  include(index: number, options: Options): void {
+    this.sendChoice({ type: 'include', index, options });
+  }
+
+  /** Looks for who is on photos, and chooses. */
+  lookFor(photos: File[], options: Options): void {
+    this.sendChoice({ type: 'reference', photos, options });
+  }
+
+  /** Asks for a frame at full quality; `frame` follows. */
+  frame(index: number): void {
+    this.send({ type: 'frame', index });
+  }
+
+  /** Into a folder, or without one as a ZIP. */
+  export(options: Options, folder?: FileSystemDirectoryHandle): void {
+    this.send({ type: 'export', options, ...(folder && { folder }) });
+  }
+
+  pause(paused: boolean): void {
+    this.send({ type: 'pause', paused });
   }
 
   /** Ends what is under way; `cancelled` follows. */
@@ -47,6 +72,18 @@ export class Engine {
       this.restart();
       this.onMessage({ type: 'cancelled' });
     }, CANCEL_MS);
+  }
+
+  private sendChoice(message: ToJob): void {
+    this.choosing = true;
+    this.send(message);
+  }
+
+  private chosen(): void {
+    this.choosing = false;
+    const next = this.nextChoice;
+    this.nextChoice = undefined;
+    if (next) this.select(next);
   }
 
   private send(message: ToJob): void {
@@ -66,6 +103,7 @@ export class Engine {
     this.job.onmessage = ({ data }: MessageEvent<FromJob>) => {
       if (data.type !== 'progress' && data.type !== 'candidate') this.clearCancelTimer();
       this.onMessage(data);
+      if (data.type === 'selected' || data.type === 'failed') this.chosen();
     };
     this.job.postMessage({ type: 'init', assets: this.assets, pool: ports } satisfies ToJob, ports);
   }
@@ -77,10 +115,7 @@ export class Engine {
       this.restart();
       this.onMessage({
         type: 'failed',
-        failure: {
-          title: `A background worker stopped: ${event.message || 'no reason given'}.`,
-          advice: 'Close other tabs to free memory, or try with fewer workers. The file is still chosen: press Start to try again.',
-        },
+        failure: T.failures.workerStopped(event.message),
       });
     };
     this.workers.push(worker);
@@ -89,6 +124,8 @@ export class Engine {
 
   private restart(): void {
     this.clearCancelTimer();
+    this.choosing = false;
+    this.nextChoice = undefined;
     for (const worker of this.workers.splice(0)) worker.terminate();
     this.start();
     if (this.file) this.send({ type: 'open', file: this.file });

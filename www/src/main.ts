@@ -1,28 +1,45 @@
-/** The page: one column of steps — choose a file, look at it, run, look at the result. */
+/** The page: choose a file, look at it, run, review, save. */
 
 import { loadAssets, lockNetwork } from './assets';
 import { Engine } from './engine';
-import type { Manifest } from './manifest';
-import type { Failure, FromJob, Progress, VideoFacts } from './protocol';
-import { bytesText, count, etaText, h, timeText } from './ui/dom';
+import { History } from './history';
+import { DEFAULT_OPTIONS, type Edits, type KeptFace, type Manifest, type Options, type PersonEdit } from './manifest';
+import type { Candidate, Failure, FromJob, VideoFacts } from './protocol';
+import { fromFragment, toConfig, toFragment } from './share';
+import { T, bytesText, timeText } from './text';
+import { h } from './ui/dom';
+import { ExportPanel } from './ui/export';
+import { Gallery } from './ui/gallery';
 import { optionsForm } from './ui/options';
-import { type Gallery, gallery, leftOut, summary, timeline } from './ui/results';
-
-/** Pictures shown while the job runs. */
-const STRIP_LENGTH = 12;
+import { People } from './ui/people';
+import { RunPanel } from './ui/run';
+import { summary } from './ui/summary';
+import { Timeline } from './ui/timeline';
+import { Viewer } from './ui/viewer';
 
 type State = 'loading' | 'idle' | 'opening' | 'ready' | 'running' | 'done' | 'exporting';
 
 const app = document.getElementById('app') as HTMLElement;
-const thumbnails = new Map<number, Blob>();
 let engine: Engine | undefined;
 let state: State = 'loading';
-let shownGallery: Gallery | undefined;
-let started_ms = 0;
+/** What the user has before a scan, after it, and after every change. */
+let manifest: Manifest | undefined;
+let edits: Edits = {};
+let reference: string[] = [];
+let savedTo = '';
+const thumbnails = new Map<number, Blob>();
+const portraits = new Map<number, { bbox: Candidate['faces'][number]['bbox']; blob: Blob }[]>();
+const history = new History<Options>();
 
 // --- the page's parts -------------------------------------------------------
 
-const privacy = h('p', { class: 'privacy', id: 'privacy' }, 'Loading the page’s own files …');
+const privacyText = h('span', {}, T.privacy.loading);
+const privacy = h(
+  'details',
+  { class: 'privacy', id: 'privacy' },
+  h('summary', {}, privacyText),
+  h('div', { class: 'privacy-text' }, h('p', {}, h('strong', {}, T.privacy.title)), ...T.privacy.text.map((text) => h('p', {}, text))),
+);
 const fileInput = h('input', {
   type: 'file',
   id: 'file',
@@ -30,57 +47,93 @@ const fileInput = h('input', {
   accept: 'video/*,.mp4,.m4v,.mov,.mkv,.webm,.ts,.mts,.m2ts',
   onchange: () => fileInput.files?.[0] && open(fileInput.files[0]),
 });
-const drop = h(
-  'label',
-  { class: 'drop', for: 'file' },
-  h('strong', {}, 'Choose a video'),
-  h('span', {}, 'or drop it here. MP4, MOV, MKV, WebM, TS'),
-);
-const facts = h('dl', { class: 'facts-list' });
-const form = optionsForm((options) => {
-  if (state === 'done') engine?.select(options);
-});
-const start = h('button', { type: 'button', class: 'primary', id: 'start', onclick: run }, 'Start');
-const cancel = h('button', { type: 'button', class: 'secondary', id: 'cancel', onclick: () => engine?.cancel() }, 'Cancel');
-const bar = h('progress', { id: 'progress', 'aria-label': 'Progress', max: 1, value: 0 });
-const progressText = h('p', { class: 'progress-text' });
-const strip = h('div', { class: 'strip', 'aria-hidden': 'true' });
+const dropTitle = h('strong', {}, T.drop.choose);
+const drop = h('label', { class: 'drop', for: 'file' }, dropTitle, h('span', {}, T.drop.hint));
+const points = h('ul', { class: 'points' }, ...T.drop.points.map(([title, text]) => h('li', {}, h('strong', {}, title), h('span', {}, text))));
+const facts = h('dl', { class: 'facts-list', 'aria-label': T.facts.label });
 const message = h('div', { class: 'message', role: 'alert', id: 'failure' });
 const status = h('p', { class: 'visually-hidden', role: 'status', 'aria-live': 'polite' });
-const results = h('div', { class: 'results' });
-const download = h('button', { type: 'button', class: 'primary', id: 'download', onclick: exportZip }, 'Download ZIP');
-const exportText = h('p', { class: 'hint' });
 
+const form = optionsForm(
+  () => changed(true),
+  () => history.close(),
+);
+const shareText = h('p', { class: 'hint', role: 'status' });
+const share = h(
+  'div',
+  { class: 'share' },
+  h('button', { type: 'button', class: 'link', id: 'copy-link', onclick: copyLink }, T.settings.link),
+  h('button', { type: 'button', class: 'link', id: 'save-config', onclick: saveConfig }, T.settings.config),
+  shareText,
+);
+const start = h('button', { type: 'button', class: 'primary', id: 'start', onclick: run }, T.start);
 const startRow = h('div', { class: 'actions' }, start);
-const choose = h('section', { class: 'choose', 'aria-label': 'Video' }, fileInput, drop, facts);
-const settings = h('section', { 'aria-labelledby': 'settings-title' }, h('h2', { id: 'settings-title' }, 'Options'), form.element, startRow);
-const running = h(
-  'section',
-  { 'aria-labelledby': 'running-title' },
-  h('h2', { id: 'running-title', tabindex: -1 }, 'Working'),
-  bar,
-  progressText,
-  strip,
-  h('div', { class: 'actions' }, cancel),
-);
+const settings = h('section', { class: 'panel', 'aria-labelledby': 'settings-title' }, h('h2', { id: 'settings-title' }, T.settings.title), form.element, share, startRow);
+
+const liveTimeline = new Timeline(() => undefined);
+const running = new RunPanel({ pause: (paused) => engine?.pause(paused), cancel: () => engine?.cancel() }, status, liveTimeline.element);
+
+const undo = h('button', { type: 'button', class: 'secondary', id: 'undo', onclick: () => travel('undo') }, T.result.undo);
+const redo = h('button', { type: 'button', class: 'secondary', id: 'redo', onclick: () => travel('redo') }, T.result.redo);
+const summaryBox = h('div', { class: 'summary' });
+const gallery = new Gallery({
+  thumbnail: (index) => thumbnails.get(index),
+  personName,
+  personTag: (person) => edits.people?.find(({ id }) => id === person)?.name ?? String(person + 1),
+  decided: (index) => (edits.include?.includes(index) ? true : edits.exclude?.includes(index) ? false : undefined),
+  open: (index) => manifest && viewer.open(manifest, index),
+  decide,
+});
+const timeline = new Timeline((scene) => gallery.showScene(scene));
+const people = new People({
+  portrait,
+  personName,
+  isOnly: (person) => edits.only_people?.includes(person) ?? false,
+  setOnly: (person, only) => {
+    const others = (edits.only_people ?? []).filter((other) => other !== person);
+    edit({ only_people: only ? [...others, person] : others });
+  },
+  rename: (person, name) => editPerson(person, name === '' ? {} : { name }, 'name'),
+  join: (person, into) => editPerson(person, into === undefined ? {} : { same_as: into }, 'same_as'),
+  joined: () => (edits.people ?? []).flatMap(({ id, same_as }) => (same_as === undefined ? [] : [{ id, into: same_as }])),
+  open: (index) => manifest && viewer.open(manifest, index),
+  lookFor,
+  lookingFor: () => reference,
+});
+const viewer = new Viewer({
+  thumbnail: (index) => thumbnails.get(index),
+  personName,
+  request: (index) => engine?.frame(index),
+  decide,
+});
+const exporting = new ExportPanel({ changed: () => changed(false), save });
 const done = h(
-  'section',
-  { 'aria-labelledby': 'done-title', id: 'done' },
-  h('h2', { id: 'done-title', tabindex: -1 }, 'Result'),
-  h('div', { class: 'actions' }, download, exportText),
-  results,
+  'div',
+  { class: 'review', id: 'done' },
+  h(
+    'section',
+    { class: 'panel overview', 'aria-labelledby': 'done-title' },
+    h('div', { class: 'overview-head' }, h('h2', { id: 'done-title', tabindex: -1 }, T.result.title), h('div', { class: 'row' }, undo, redo)),
+    summaryBox,
+    timeline.element,
+  ),
+  exporting.element,
+  h('section', { class: 'panel main', 'aria-label': T.gallery.views }, gallery.element),
+  people.element,
 );
 
+const choose = h('section', { class: 'panel choose', 'aria-label': T.drop.choose }, fileInput, drop, facts);
 app.append(
-  h(
-    'header',
-    {},
-    h('h1', {}, 'framesift'),
-    h('p', { class: 'tagline' }, 'A good set of stills of the people in a video.'),
-    privacy,
-  ),
-  h('main', {}, choose, message, settings, running, done, status),
+  h('header', {}, h('div', {}, h('h1', {}, 'framesift'), h('p', { class: 'tagline' }, T.tagline)), privacy),
+  h('main', {}, choose, points, message, running.element, settings, done, status, viewer.element),
 );
+
+/** The options stand below the file before a scan, and beside the result after it. */
+function placeSettings(beside: boolean): void {
+  if (beside === (settings.parentElement === done)) return;
+  if (beside) done.append(settings);
+  else done.before(settings);
+}
 
 // --- state --------------------------------------------------------------------
 
@@ -89,13 +142,18 @@ function enter(next: State): void {
   document.body.dataset['state'] = next;
   const busy = next === 'running' || next === 'exporting';
   facts.hidden = facts.childElementCount === 0;
+  points.hidden = !(next === 'idle' || next === 'loading');
   settings.hidden = !(next === 'ready' || next === 'done');
   startRow.hidden = next === 'done';
-  running.hidden = !busy;
-  done.hidden = next !== 'done';
+  running.element.hidden = !busy;
+  liveTimeline.element.hidden = next !== 'running';
+  done.hidden = !(next === 'done' || next === 'exporting');
+  done.inert = next === 'exporting';
   fileInput.disabled = next === 'loading' || busy;
   drop.classList.toggle('disabled', fileInput.disabled);
   drop.classList.toggle('small', next !== 'idle' && next !== 'loading');
+  dropTitle.textContent = facts.hidden ? T.drop.choose : T.drop.another;
+  placeSettings(next === 'done' || next === 'exporting');
   form.setScanned(next === 'done');
 }
 
@@ -111,24 +169,130 @@ function open(file: File): void {
   engine.open(file);
 }
 
+/** All that the next choice depends on. */
+function options(): Options {
+  const edited = Object.values(edits).some((list: unknown[]) => list.length > 0);
+  return {
+    ...DEFAULT_OPTIONS,
+    ...form.read(),
+    ...exporting.read(),
+    ...(reference.length > 0 && { reference }),
+    ...(edited && { edits }),
+  };
+}
+
 function run(): void {
   if (!engine || !form.element.reportValidity()) return;
   message.replaceChildren();
-  strip.replaceChildren();
-  thumbnails.clear();
-  started_ms = performance.now();
+  forget();
   enter('running');
-  document.getElementById('running-title')?.focus();
-  showProgress({ stage: 'count', done: 0, total: 0, candidates: 0, analysed: 0 });
-  engine.scan(form.read());
+  running.begin('count');
+  engine.scan(options());
 }
 
-function exportZip(): void {
+/** Drops what belongs to the last scan. */
+function forget(): void {
+  thumbnails.clear();
+  portraits.clear();
+  gallery.clear();
+  people.clear();
+  history.clear();
+  manifest = undefined;
+  edits = {};
+  reference = [];
+}
+
+function save(folder?: FileSystemDirectoryHandle): void {
   if (!engine || !form.element.reportValidity()) return;
-  started_ms = performance.now();
+  savedTo = folder?.name ?? '';
   enter('exporting');
-  showProgress({ stage: 'export', done: 0, total: 0, candidates: 0, analysed: 0 });
-  engine.export(form.read());
+  running.begin('export');
+  engine.export(options(), folder);
+}
+
+// --- decisions ------------------------------------------------------------------
+
+/** What was last chosen by; what `options()` was before a change. */
+let chosenBy: Options = DEFAULT_OPTIONS;
+
+/** Something in a form has changed. `going`: and may go on changing. */
+function changed(going: boolean): void {
+  window.history.replaceState(null, '', `#${toFragment(options())}`);
+  shareText.textContent = '';
+  if (state !== 'done') return;
+  if (going) history.begin(chosenBy);
+  else history.note(chosenBy);
+  chooseAgain();
+}
+
+function chooseAgain(): void {
+  chosenBy = options();
+  engine?.select(chosenBy);
+  showHistory();
+}
+
+function edit(change: Edits): void {
+  history.note(chosenBy);
+  edits = { ...edits, ...change };
+  chooseAgain();
+}
+
+function editPerson(id: number, change: Partial<PersonEdit>, without: 'name' | 'same_as'): void {
+  const others = (edits.people ?? []).filter((person) => person.id !== id);
+  const before = { ...edits.people?.find((person) => person.id === id) };
+  delete before[without];
+  const after = { ...before, ...change, id };
+  edit({ people: Object.keys(after).length > 1 ? [...others, after] : others });
+}
+
+/** Keeps a frame or leaves it out. */
+function decide(index: number, keep: boolean): void {
+  const without = (list: number[] | undefined) => (list ?? []).filter((other) => other !== index);
+  const include = keep ? [...without(edits.include), index] : without(edits.include);
+  const exclude = keep ? without(edits.exclude) : [...without(edits.exclude), index];
+  const isCandidate = thumbnails.has(index);
+  if (keep && !isCandidate && engine) {
+    history.note(chosenBy);
+    edits = { ...edits, include, exclude };
+    chosenBy = options();
+    engine.include(index, chosenBy);
+    showHistory();
+  } else {
+    edit({ include, exclude });
+  }
+}
+
+function lookFor(photos: File[]): void {
+  message.replaceChildren();
+  reference = photos.map((photo) => photo.name);
+  // The photos' faces are known to the job only: this is not taken back by undo.
+  history.clear();
+  chosenBy = options();
+  engine?.lookFor(photos, chosenBy);
+  showHistory();
+}
+
+/** Takes a change back, or makes it again. */
+function travel(way: 'undo' | 'redo'): void {
+  const to = way === 'undo' ? history.undo(chosenBy) : history.redo(chosenBy);
+  if (!to) return;
+  form.write(to);
+  exporting.write(to);
+  edits = to.edits ?? {};
+  chooseAgain();
+}
+
+function showHistory(): void {
+  undo.disabled = !history.canUndo;
+  redo.disabled = !history.canRedo;
+}
+
+function personName(person: number): string {
+  return edits.people?.find(({ id }) => id === person)?.name ?? T.people.person(person + 1);
+}
+
+function portrait(index: number, { bbox }: KeptFace): Blob | undefined {
+  return portraits.get(index)?.find((one) => one.bbox.every((v, i) => Math.abs(v - (bbox[i] ?? 0)) < 0.01))?.blob;
 }
 
 // --- what the job says ----------------------------------------------------------
@@ -140,113 +304,106 @@ function receive(data: FromJob): void {
       break;
     case 'opened':
       showFacts(data.facts);
+      liveTimeline.begin(data.facts.duration_s);
       enter('ready');
       start.focus();
       break;
     case 'progress':
-      if (state === 'running' || state === 'exporting') showProgress(data.progress);
+      if (state !== 'running' && state !== 'exporting') break;
+      running.show(data.progress);
+      liveTimeline.progress(running.share);
       break;
     case 'candidate':
-      thumbnails.set(data.index, new Blob([data.thumbnail], { type: 'image/jpeg' }));
-      void addToStrip(data.index);
+      receiveCandidate(data.candidate);
+      break;
+    case 'scenes':
+      liveTimeline.scenes(data.starts_s);
+      break;
+    case 'frame':
+      viewer.receive(data.frame);
       break;
     case 'selected':
       document.body.dataset['wasmMemoryBytes'] = String(data.wasm_memory_bytes);
-      // A change of the options must not take the user out of the form.
-      showResult(data.manifest, state !== 'done');
+      showResult(data.manifest, state === 'running');
       break;
     case 'exported':
       enter('done');
-      save(data.zip, data.manifest);
+      if (data.zip) download(data.zip, `${stem(data.manifest)}-framesift.zip`);
+      status.textContent = data.zip ? T.export.saved(data.zip.size) : T.export.savedFolder(data.manifest.frames.length, savedTo);
       break;
     case 'cancelled':
-      status.textContent = 'Cancelled.';
-      enter(shownGallery && state === 'exporting' ? 'done' : 'ready');
+      status.textContent = T.running.cancelled;
+      enter(manifest && state === 'exporting' ? 'done' : 'ready');
       break;
     case 'failed':
       fail(data.failure);
-      enter(state === 'running' ? 'ready' : state === 'exporting' ? 'done' : 'idle');
+      if (state === 'done') reference = [];
+      enter(state === 'running' ? 'ready' : state === 'exporting' || state === 'done' ? 'done' : 'idle');
       break;
   }
+}
+
+function receiveCandidate({ index, time_s, thumbnail, faces }: Candidate): void {
+  const blob = new Blob([thumbnail], { type: 'image/jpeg' });
+  thumbnails.set(index, blob);
+  portraits.set(index, faces.map(({ bbox, jpeg }) => ({ bbox, blob: new Blob([jpeg], { type: 'image/jpeg' }) })));
+  if (state !== 'running') return;
+  liveTimeline.candidate(time_s, faces.length > 0);
+  void running.candidate(blob);
 }
 
 function showFacts(f: VideoFacts): void {
   const rows: [string, string][] = [
-    ['File', f.name],
-    ['Size', bytesText(f.size_bytes)],
-    ['Length', timeText(f.duration_s, 1)],
-    ['Picture', `${f.width} × ${f.height}${f.rotation_deg ? `, turned ${f.rotation_deg}°` : ''}`],
-    ['Frame rate', `${f.frames_per_s.toFixed(2)} per s`],
-    ['Format', `${f.container}, ${f.codec}`],
+    [T.facts.file, f.name],
+    [T.facts.size, bytesText(f.size_bytes)],
+    [T.facts.length, timeText(f.duration_s, 1)],
+    [T.facts.picture, `${f.width} × ${f.height}${f.rotation_deg ? T.facts.turned(f.rotation_deg) : ''}`],
+    [T.facts.rate, T.facts.perSecond(f.frames_per_s)],
+    [T.facts.format, `${f.container}, ${f.codec}`],
   ];
   facts.replaceChildren(...rows.map(([name, value]) => h('div', {}, h('dt', {}, name), h('dd', {}, value))));
 }
 
-const STAGES: Record<Progress['stage'], string> = {
-  count: 'Counting frames',
-  scan: 'Decoding and sampling',
-  again: 'Taking a second look',
-  faces: 'Finishing face analysis',
-  export: 'Writing frames at full quality',
-};
-
-function showProgress({ stage, done: finished, total, candidates }: Progress): void {
-  const elapsed_s = (performance.now() - started_ms) / 1000;
-  const share = total > 0 ? finished / total : 0;
-  if (total > 0) bar.value = share;
-  else bar.removeAttribute('value');
-  const rate = finished / Math.max(elapsed_s, 0.1);
-  const parts = [STAGES[stage]];
-  if (total > 0) parts.push(`${finished.toLocaleString('en')} of ${count(total, stage === 'faces' ? 'candidate' : 'frame')}`);
-  if (stage === 'scan' && finished > 0) parts.push(`${rate.toFixed(0)} frames per s`, count(candidates, 'candidate'));
-  if (total > 0 && finished > 0 && finished < total && elapsed_s > 1 && (stage === 'scan' || stage === 'export')) parts.push(etaText((total - finished) / rate));
-  progressText.textContent = parts.join(' · ');
-  const tenth = Math.floor(share * 10);
-  if (status.dataset['tenth'] !== `${stage}${tenth}`) {
-    status.dataset['tenth'] = `${stage}${tenth}`;
-    status.textContent = `${STAGES[stage]}: ${tenth * 10} %`;
+function showResult(next: Manifest, first: boolean): void {
+  manifest = next;
+  if (first) {
+    chosenBy = options();
+    enter('done');
   }
-}
-
-/**
- * The latest candidates while the job runs: the user sees that it works, and on
- * what. The same few canvases are drawn over and over: Chromium keeps the pixels
- * of every image element it has ever shown.
- */
-async function addToStrip(index: number): Promise<void> {
-  const blob = thumbnails.get(index);
-  if (!blob || state !== 'running') return;
-  const picture = await createImageBitmap(blob).catch(() => null);
-  if (!picture) return;
-  const free = strip.childElementCount < STRIP_LENGTH ? document.createElement('canvas') : strip.lastElementChild;
-  if (!(free instanceof HTMLCanvasElement)) return;
-  free.width = picture.width;
-  free.height = picture.height;
-  free.getContext('bitmaprenderer')?.transferFromImageBitmap(picture);
-  strip.prepend(free);
-}
-
-function showResult(manifest: Manifest, first: boolean): void {
-  enter('done');
-  shownGallery?.dispose();
-  const shown = gallery(manifest, thumbnails);
-  shownGallery = shown;
-  const open = !first && results.querySelector('details')?.open === true;
-  results.replaceChildren(summary(manifest), timeline(manifest, shown.showScene), leftOut(manifest, open), shown.element);
-  exportText.textContent = `${count(manifest.frames.length, 'frame')}, their faces and manifest.json`;
-  download.disabled = manifest.frames.length === 0;
-  status.textContent = `Done: ${count(manifest.frames.length, 'frame')} kept.`;
+  summaryBox.replaceChildren(...summary(next));
+  timeline.show(next);
+  gallery.show(next);
+  people.show(next);
+  exporting.show(next);
+  viewer.update(next);
+  showHistory();
+  status.textContent = T.result.done(next.frames.length);
   if (first) document.getElementById('done-title')?.focus({ preventScroll: true });
 }
 
-function save(zip: Blob, manifest: Manifest): void {
-  const url = URL.createObjectURL(zip);
-  const stem = manifest.video.name.replace(/\.[^.]+$/, '') || 'video';
-  const link = h('a', { href: url, download: `${stem}-framesift.zip` });
-  link.click();
+// --- saving ---------------------------------------------------------------------
+
+function stem({ video }: Manifest): string {
+  return video.name.replace(/\.[^.]+$/, '') || 'video';
+}
+
+function download(blob: Blob, name: string): void {
+  const url = URL.createObjectURL(blob);
+  h('a', { href: url, download: name }).click();
   // The browser has taken its own reference by the time of the next job.
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
-  status.textContent = `Saved ${bytesText(zip.size)}.`;
+}
+
+function saveConfig(): void {
+  download(new Blob([toConfig(options())], { type: 'text/plain' }), 'framesift.toml');
+}
+
+async function copyLink(): Promise<void> {
+  window.history.replaceState(null, '', `#${toFragment(options())}`);
+  shareText.textContent = await navigator.clipboard.writeText(location.href).then(
+    () => T.settings.linkCopied,
+    () => T.settings.linkFailed,
+  );
 }
 
 // --- start ----------------------------------------------------------------------
@@ -263,24 +420,26 @@ window.addEventListener('dragleave', () => document.body.classList.remove('dragg
 window.addEventListener('beforeunload', (event) => {
   if (state === 'running' || state === 'exporting') event.preventDefault();
 });
+window.addEventListener('keydown', (event) => {
+  const target = event.target as HTMLElement;
+  const writes = target instanceof HTMLInputElement && ['text', 'number'].includes(target.type);
+  if (state !== 'done' || writes || !(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== 'z') return;
+  event.preventDefault();
+  travel(event.shiftKey ? 'redo' : 'undo');
+});
 
+form.write(fromFragment(location.hash));
 enter('loading');
 if (typeof VideoDecoder === 'undefined') {
-  fail({
-    title: 'This browser cannot decode video for web pages (it lacks WebCodecs).',
-    advice: 'Use a current Chrome, Edge, Firefox or Safari. The page must be opened over https or from localhost.',
-  });
+  fail(T.failures.noWebCodecs);
 } else {
   try {
     const assets = await loadAssets();
     lockNetwork();
     engine = new Engine(assets, receive);
-    privacy.textContent = 'Your video stays in this tab: the page has closed its own network access and works offline.';
+    privacyText.textContent = T.privacy.short;
     enter('idle');
   } catch (error) {
-    fail({
-      title: `The page’s own files could not be loaded (${error instanceof Error ? error.message : String(error)}).`,
-      advice: 'Check the connection and reload the page.',
-    });
+    fail(T.failures.notLoaded(error instanceof Error ? error.message : String(error)));
   }
 }

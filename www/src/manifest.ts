@@ -16,7 +16,7 @@ export type Flag = (typeof FLAGS)[number];
 export type Reason =
   | 'look_alike' | 'transition' | 'blank' | 'blurred' | 'no_face' | 'budget'
   | 'face_small' | 'face_blurred' | 'face_profile' | 'face_dark' | 'face_bright' | 'face_truncated'
-  | 'other_person';
+  | 'other_person' | 'by_hand';
 
 export interface Options {
   /** Most frames to keep. */
@@ -38,8 +38,32 @@ export interface Options {
   format: 'jpg' | 'png' | 'webp';
   /** How faces are cut out. */
   crops: 'none' | 'loose' | 'arcface112' | 'ffhq512';
+  /** How the files are sorted into folders. */
+  folders: 'flat' | 'scene' | 'person';
+  /** Files for other tools beside the manifest. */
+  also?: Dataset[];
+  /** Names of the photos of those who are looked for. */
+  reference?: string[];
+  /** What the user decided by hand. */
+  edits?: Edits;
   /** Whether identity vectors are written to the manifest. */
   embeddings: boolean;
+}
+
+export type Dataset = 'imagefolder' | 'coco' | 'yolo' | 'csv';
+
+/** What the user decided by hand, over what is chosen. */
+export interface Edits {
+  include?: number[];
+  exclude?: number[];
+  people?: PersonEdit[];
+  only_people?: number[];
+}
+
+export interface PersonEdit {
+  id: number;
+  name?: string;
+  same_as?: number;
 }
 
 export const DEFAULT_OPTIONS: Readonly<Options> = {
@@ -55,6 +79,7 @@ export const DEFAULT_OPTIONS: Readonly<Options> = {
   embeddings: false,
   format: 'jpg',
   crops: 'loose',
+  folders: 'flat',
 };
 
 /** x, y, width, height in pixels of the upright frame. */
@@ -76,7 +101,15 @@ export interface KeptFace {
   flags: Flag[];
   person: number;
   embedding?: number[];
+  reference_cosine?: number;
   crop?: string;
+}
+
+export interface Person {
+  id: number;
+  name?: string;
+  faces: number;
+  best: string;
 }
 
 export interface KeptFrame {
@@ -114,6 +147,12 @@ export interface Video {
   notes: string[];
 }
 
+export interface Rejected {
+  index: number;
+  time_s: number;
+  reason: Reason;
+}
+
 export interface Manifest {
   schema: string;
   tool: { name: string; version: string; build: string };
@@ -123,7 +162,7 @@ export interface Manifest {
   options: Options;
   scenes: Scene[];
   frames: KeptFrame[];
-  rejected: { index: number; time_s: number; reason: Reason }[];
-  people: { id: number; faces: number; best: string }[];
+  rejected: Rejected[];
+  people: Person[];
   timings_s: Record<string, number>;
 }

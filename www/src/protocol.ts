@@ -1,6 +1,6 @@
 /** What the page, the job worker and the analysis workers say to each other. */
 
-import type { Manifest, Options, Stills } from './manifest';
+import type { Box, Manifest, Options, Stills } from './manifest';
 
 /** What every worker needs, fetched once when the page loads. */
 export interface Assets {
@@ -43,21 +43,52 @@ export interface Progress {
   analysed: number;
 }
 
+/** What the page keeps of a candidate. */
+export interface Candidate {
+  index: number;
+  time_s: number;
+  thumbnail: Uint8Array<ArrayBuffer>;
+  faces: Portrait[];
+}
+
+export interface Portrait {
+  bbox: Box;
+  jpeg: Uint8Array<ArrayBuffer>;
+}
+
+export interface FullFrame {
+  index: number;
+  time_s: number;
+  /** Missing where it could not be decoded. */
+  jpeg?: Uint8Array<ArrayBuffer>;
+}
+
 export type ToJob =
   | { type: 'init'; assets: Assets; pool: MessagePort[] }
   | { type: 'open'; file: File }
   | { type: 'scan'; options: Options }
   | { type: 'select'; options: Options }
-  | { type: 'export'; options: Options }
+  /** Makes a frame a candidate that is none, and chooses. */
+  | { type: 'include'; index: number; options: Options }
+  /** Looks for who is on photos, and chooses; without photos for everyone. */
+  | { type: 'reference'; photos: File[]; options: Options }
+  /** Asks for a frame at full quality. */
+  | { type: 'frame'; index: number }
+  /** Into a folder, or without one as a ZIP. */
+  | { type: 'export'; options: Options; folder?: FileSystemDirectoryHandle }
+  | { type: 'pause'; paused: boolean }
   | { type: 'cancel' };
 
 export type FromJob =
   | { type: 'ready'; device: string }
   | { type: 'opened'; facts: VideoFacts }
   | { type: 'progress'; progress: Progress }
-  | { type: 'candidate'; index: number; thumbnail: Uint8Array<ArrayBuffer> }
+  | { type: 'candidate'; candidate: Candidate }
+  /** Where scenes begin, as far as the scan has come, in seconds. */
+  | { type: 'scenes'; starts_s: number[] }
+  | { type: 'frame'; frame: FullFrame }
   | { type: 'selected'; manifest: Manifest; wasm_memory_bytes: number }
-  | { type: 'exported'; zip: Blob; manifest: Manifest }
+  | { type: 'exported'; zip?: Blob; manifest: Manifest }
   | { type: 'cancelled' }
   | { type: 'failed'; failure: Failure };
 
@@ -72,8 +103,9 @@ export type PoolRequest = {
 } & ({ task: 'analyze' } | { task: 'encode'; stills: Stills });
 
 export interface Analysis {
-  faces: unknown;
+  faces: { bbox: Box; embedding: number[] }[];
   thumbnail: Uint8Array<ArrayBuffer>;
+  portraits: Uint8Array<ArrayBuffer>[];
 }
 
 /** The pixels' buffer comes back for the next frame. */

@@ -19,34 +19,36 @@ export function h<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-export function bytesText(bytes: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
-  let unit = 0;
-  let value = bytes;
-  while (value >= 1000 && unit < units.length - 1) {
-    value /= 1000;
-    unit += 1;
+/** Places an element along a strip, in shares of its width. */
+export function place(element: HTMLElement, left: number, width?: number): void {
+  element.style.setProperty('left', `${100 * left}%`);
+  if (width !== undefined) element.style.setProperty('width', `${100 * width}%`);
+}
+
+/** A rectangle over a picture. */
+export function frameBox(box: HTMLElement, [x, y, w, h]: readonly [number, number, number, number], of: { width: number; height: number }): void {
+  const percent = (name: string, value: number, whole: number) => box.style.setProperty(name, `${(100 * value) / whole}%`);
+  percent('left', x, of.width);
+  percent('top', y, of.height);
+  percent('width', w, of.width);
+  percent('height', h, of.height);
+}
+
+/** Addresses of blobs, made once each and freed together. */
+export class BlobUrls {
+  private readonly urls = new Map<Blob, string>();
+
+  of(blob: Blob): string {
+    let url = this.urls.get(blob);
+    if (!url) {
+      url = URL.createObjectURL(blob);
+      this.urls.set(blob, url);
+    }
+    return url;
   }
-  return `${value >= 100 || unit === 0 ? value.toFixed(0) : value.toFixed(1)} ${units[unit]}`;
-}
 
-/** 75.3 → "1:15.3"; with `decimals` 0 → "1:15". */
-export function timeText(seconds: number, decimals = 0): string {
-  const rounded = Number(seconds.toFixed(decimals));
-  const h = Math.floor(rounded / 3600);
-  const m = Math.floor((rounded % 3600) / 60);
-  const s = (rounded % 60).toFixed(decimals).padStart(decimals > 0 ? 3 + decimals : 2, '0');
-  return h > 0 ? `${h}:${String(m).padStart(2, '0')}:${s}` : `${m}:${s}`;
-}
-
-/** "about 40 s", "about 3 min". */
-export function etaText(seconds: number): string {
-  if (!Number.isFinite(seconds)) return '';
-  if (seconds < 90) return `about ${Math.max(1, Math.round(seconds))} s left`;
-  if (seconds < 5400) return `about ${Math.round(seconds / 60)} min left`;
-  return `about ${(seconds / 3600).toFixed(1)} h left`;
-}
-
-export function count(n: number, one: string, many = `${one}s`): string {
-  return `${n.toLocaleString('en')} ${n === 1 ? one : many}`;
+  clear(): void {
+    for (const url of this.urls.values()) URL.revokeObjectURL(url);
+    this.urls.clear();
+  }
 }

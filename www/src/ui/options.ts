@@ -1,48 +1,57 @@
-/** The options form. */
+/** The options form: what is chosen, and how. */
 
 import { MAX_WORKERS } from '../engine';
-import { DEFAULT_OPTIONS, type DetectorName, FLAGS, type FacesMode, type Flag, type Options, type Sensitivity } from '../manifest';
+import { DEFAULT_OPTIONS, type DetectorName, FLAGS, type FacesMode, type Options, type Sensitivity } from '../manifest';
+import { T } from '../text';
 import { h } from './dom';
+
+/** What the form holds: all that is neither a format nor decided by hand. */
+export type Settings = Pick<
+  Options,
+  'budget' | 'similarity' | 'batch' | 'workers' | 'faces' | 'detector' | 'sensitivity' | 'min_face_px' | 'face_gates' | 'embeddings'
+>;
 
 export interface OptionsForm {
   element: HTMLFormElement;
-  read(): Options;
+  read(): Settings;
+  write(settings: Partial<Settings>): void;
   /** Options that only a new scan can change are fixed after it. */
   setScanned(scanned: boolean): void;
 }
 
-const FLAG_TEXT: Record<Flag, string> = {
-  small: 'too small to tell',
-  blurred: 'blurred',
-  profile: 'turned to a side',
-  dark: 'too dark',
-  bright: 'too bright',
-  truncated: 'cut by the border',
+/** Sets of options to start from. */
+const PRESETS: Record<Exclude<keyof typeof T.settings.presets, 'custom'>, Partial<Settings>> = {
+  training: { budget: 500, faces: 'prefer', similarity: 0.8, min_face_px: 20, face_gates: ['blurred', 'dark', 'bright'] },
+  person: { budget: 100, faces: 'require', similarity: 0.85, min_face_px: 60, face_gates: ['small', 'blurred', 'dark', 'bright', 'truncated'] },
+  // With look-alikes that wide apart nothing is chosen but a frame for each scene.
+  scenes: { budget: 1000, faces: 'ignore', similarity: 0 },
+  pyscenedetect: { budget: 500, faces: 'ignore', detector: { name: 'adaptive' } },
 };
 
-/** `onChange` comes with every valid change. */
-export function optionsForm(onChange: (options: Options) => void): OptionsForm {
-  const number = (name: string, value: number, min: number, max: number, step = 1) =>
+/** `onInput` comes with every valid change, `onCommit` when the user is done with a field. */
+export function optionsForm(onInput: () => void, onCommit: () => void): OptionsForm {
+  const numeric = (name: string, value: number, min: number, max: number, step = 1) =>
     h('input', { type: 'number', id: `option-${name}`, name, value, min, max, step, required: true, inputmode: 'numeric' });
-  const budget = number('budget', DEFAULT_OPTIONS.budget, 1, 100000);
-  const similarity = number('similarity', DEFAULT_OPTIONS.similarity, 0, 1, 0.01);
-  const batch = number('batch', DEFAULT_OPTIONS.batch, 1, 500);
-  const workers = number('workers', DEFAULT_OPTIONS.workers, 1, MAX_WORKERS);
+  const budget = numeric('budget', DEFAULT_OPTIONS.budget, 1, 100000);
+  const similarity = numeric('similarity', DEFAULT_OPTIONS.similarity, 0, 1, 0.01);
+  const minFace = numeric('min-face', DEFAULT_OPTIONS.min_face_px, 0, 10000);
+  const batch = numeric('batch', DEFAULT_OPTIONS.batch, 1, 500);
+  const workers = numeric('workers', DEFAULT_OPTIONS.workers, 1, MAX_WORKERS);
   const embeddings = h('input', { type: 'checkbox', id: 'option-embeddings', name: 'embeddings' });
-  const faces = h(
-    'select',
-    { id: 'option-faces', name: 'faces' },
-    h('option', { value: 'prefer', selected: true }, 'Prefer frames with good faces'),
-    h('option', { value: 'require' }, 'Only frames with a face'),
-    h('option', { value: 'ignore' }, 'Ignore faces'),
-  );
+  const choice = <K extends string>(name: string, texts: Record<K, string>, chosen: K) =>
+    h(
+      'select',
+      { id: `option-${name}`, name },
+      ...(Object.entries(texts) as [K, string][]).map(([value, text]) => h('option', { value, selected: value === chosen }, text)),
+    );
+  const preset = choice('preset', T.settings.presets, 'training');
+  const faces = choice('faces', T.settings.faceModes, 'prefer');
+  const sensitivity = choice('sensitivity', T.settings.sensitivities, 'normal');
+  const detectors: DetectorName[] = ['default', 'adaptive', 'content', 'hash', 'hist', 'threshold'];
   const detector = h(
     'select',
     { id: 'option-detector', name: 'detector' },
-    h('option', { value: 'default', selected: true }, 'framesift: cuts and transitions'),
-    ...(['adaptive', 'content', 'hash', 'hist', 'threshold'] satisfies DetectorName[]).map((name) =>
-      h('option', { value: name }, `PySceneDetect: ${name}`),
-    ),
+    ...detectors.map((name) => h('option', { value: name }, T.settings.detectors(name))),
   );
   const threshold = h('input', {
     type: 'number',
@@ -51,16 +60,8 @@ export function optionsForm(onChange: (options: Options) => void): OptionsForm {
     min: 0,
     step: 'any',
     inputmode: 'decimal',
-    placeholder: 'default',
+    placeholder: T.settings.thresholdEmpty,
   });
-  const sensitivity = h(
-    'select',
-    { id: 'option-sensitivity', name: 'sensitivity' },
-    h('option', { value: 'low' }, 'Low: only clear changes'),
-    h('option', { value: 'normal', selected: true }, 'Normal'),
-    h('option', { value: 'high' }, 'High: subtle changes too'),
-  );
-  const minFace = number('min-face', DEFAULT_OPTIONS.min_face_px, 0, 10000);
   const gates = FLAGS.map((flag) => {
     const checked = DEFAULT_OPTIONS.face_gates.includes(flag);
     const input = h('input', { type: 'checkbox', id: `option-gate-${flag}`, name: 'gate', value: flag, checked });
@@ -68,57 +69,68 @@ export function optionsForm(onChange: (options: Options) => void): OptionsForm {
   });
   const scanOnly = [batch, workers, detector];
 
-  const field = (input: HTMLElement, label: string, hint: string) => {
+  const field = (input: HTMLElement, label: string, hint: string, beside?: HTMLElement) => {
     const hintId = `${input.id}-hint`;
     input.setAttribute('aria-describedby', hintId);
     return h(
       'div',
       { class: 'field' },
       h('label', { for: input.id }, label),
-      input,
+      beside ? h('div', { class: 'with-slider' }, beside, input) : input,
       h('p', { class: 'hint', id: hintId }, hint),
     );
   };
+  /** A slider beside a number, for the pointer; the keyboard has the number. */
+  const sliders: (() => void)[] = [];
+  const slider = (input: HTMLInputElement, min: number, max: number) => {
+    const range = h('input', { type: 'range', min, max, step: input.step, tabindex: -1, 'aria-hidden': 'true' });
+    const follow = () => (range.value = input.value);
+    range.addEventListener('input', () => (input.value = range.value));
+    input.addEventListener('input', follow);
+    sliders.push(follow);
+    follow();
+    return range;
+  };
 
-  const sensitivityField = field(sensitivity, 'Sensitivity', 'How much a change must stand out to begin a scene.');
-  const thresholdField = field(threshold, 'Threshold', 'Lower finds more scenes. Empty: the detector’s default.');
+  const sensitivityField = field(sensitivity, T.settings.sensitivity, T.settings.sensitivityHint);
+  const thresholdField = field(threshold, T.settings.threshold, T.settings.thresholdHint);
   const element = h(
     'form',
-    { class: 'options', novalidate: true, 'aria-label': 'Options' },
-    field(budget, 'Frames to keep, at most', 'Fewer are kept where the video has less to show.'),
-    field(faces, 'Faces', 'Prefer: people first, other scenes still get a frame.'),
+    { class: 'options', novalidate: true, 'aria-label': T.settings.title },
+    h('div', { class: 'field' }, h('label', { for: preset.id }, T.settings.preset), preset),
+    field(budget, T.settings.budget, T.settings.budgetHint, slider(budget, 1, 1000)),
+    field(faces, T.settings.faces, T.settings.facesHint),
     h(
       'details',
       {},
-      h('summary', {}, 'More options'),
+      h('summary', {}, T.settings.more),
       h(
         'div',
         { class: 'options' },
-        field(similarity, 'Similarity limit', 'Frames at least this alike count as the same: 1 is identical, 0 unrelated.'),
-        field(detector, 'Scenes', 'PySceneDetect\'s detectors cut where version 0.7 cuts with its default settings.'),
+        field(similarity, T.settings.similarity, T.settings.similarityHint, slider(similarity, 0, 1)),
+        field(minFace, T.settings.minFace, T.settings.minFaceHint, slider(minFace, 0, 300)),
+        field(detector, T.settings.detector, T.settings.detectorHint),
         sensitivityField,
         thresholdField,
-        field(minFace, 'Smallest face', 'Longer side of its box, in pixels of the video.'),
         h(
           'fieldset',
           { class: 'field checks' },
-          h('legend', {}, 'Faces that do not count'),
-          ...gates.map(({ flag, input }) => h('label', { for: input.id }, input, ` ${FLAG_TEXT[flag]}`)),
+          h('legend', {}, T.settings.gates),
+          ...gates.map(({ flag, input }) => h('label', { for: input.id }, input, ` ${T.settings.flags[flag]}`)),
         ),
-        field(batch, 'Frames per batch', 'Decoded together before they are looked at.'),
-        field(workers, 'Analysis workers', `At most ${MAX_WORKERS}, and never more than the machine has to spare.`),
+        field(batch, T.settings.batch, T.settings.batchHint),
+        field(workers, T.settings.workers, T.settings.workersHint(MAX_WORKERS)),
         h(
           'div',
           { class: 'field check' },
           embeddings,
-          h('label', { for: embeddings.id }, 'Write identity vectors to the manifest'),
-          h('p', { class: 'hint' }, 'They are biometric data: whoever has them can recognise the person. Off unless you need them.'),
+          h('label', { for: embeddings.id }, T.settings.embeddings),
+          h('p', { class: 'hint' }, T.settings.embeddingsHint),
         ),
       ),
     ),
   );
-  const read = (): Options => ({
-    ...DEFAULT_OPTIONS,
+  const read = (): Settings => ({
     budget: budget.valueAsNumber,
     similarity: similarity.valueAsNumber,
     batch: batch.valueAsNumber,
@@ -137,19 +149,50 @@ export function optionsForm(onChange: (options: Options) => void): OptionsForm {
     sensitivityField.hidden = detector.value !== 'default';
     thresholdField.hidden = detector.value === 'default';
   };
+  const write = (settings: Partial<Settings>) => {
+    const numbers: [HTMLInputElement, number | undefined][] = [
+      [budget, settings.budget],
+      [similarity, settings.similarity],
+      [batch, settings.batch],
+      [workers, settings.workers],
+      [minFace, settings.min_face_px],
+    ];
+    for (const [input, value] of numbers) if (value !== undefined && !input.disabled) input.valueAsNumber = value;
+    if (settings.faces) faces.value = settings.faces;
+    if (settings.detector && !detector.disabled) detector.value = settings.detector.name;
+    if (settings.detector) threshold.value = settings.detector.threshold === undefined ? '' : String(settings.detector.threshold);
+    if (settings.sensitivity) sensitivity.value = settings.sensitivity;
+    if (settings.face_gates) for (const { flag, input } of gates) input.checked = settings.face_gates.includes(flag);
+    if (settings.embeddings !== undefined) embeddings.checked = settings.embeddings;
+    showDetectorFields();
+    sliders.forEach((follow) => follow());
+  };
   showDetectorFields();
   // A threshold of one detector means nothing to another.
   detector.addEventListener('change', () => {
     threshold.value = '';
     showDetectorFields();
   });
+  preset.addEventListener('input', () => {
+    if (preset.value !== 'custom') write({ ...DEFAULT_OPTIONS, embeddings: embeddings.checked, ...PRESETS[preset.value as keyof typeof PRESETS] });
+  });
   element.addEventListener('submit', (event) => event.preventDefault());
+  element.addEventListener('input', (event) => {
+    if (event.target !== preset) preset.value = 'custom';
+    if (element.checkValidity()) onInput();
+  });
   element.addEventListener('change', () => {
-    if (element.reportValidity()) onChange(read());
+    if (element.reportValidity()) onCommit();
   });
   return {
     element,
     read,
-    setScanned: (scanned) => scanOnly.forEach((input) => (input.disabled = scanned)),
+    write,
+    setScanned: (scanned) => {
+      for (const input of scanOnly) {
+        input.disabled = scanned;
+        input.title = scanned ? T.settings.afterScan : '';
+      }
+    },
   };
 }

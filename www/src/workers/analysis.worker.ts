@@ -32,7 +32,7 @@ self.onmessage = ({ data }: MessageEvent<ToAnalysis>) => {
     };
     try {
       const done = work(request);
-      const files = done.task === 'encode' ? done.result : [done.result.thumbnail];
+      const files = done.task === 'encode' ? done.result : [done.result.thumbnail, ...done.result.portraits];
       reply(done, files.map((file) => file.buffer));
     } catch (error) {
       reply({ error: error instanceof Error ? error.message : String(error) });

@@ -1,6 +1,6 @@
 /**
  * Writes the chosen frames: decodes only them again, at full quality, and
- * streams a ZIP (stored: JPEGs do not get smaller) into the browser's private
+ * writes them to a folder, or streams a ZIP (stored: pictures do not get smaller) into the browser's private
  * file system, so that its size does not matter to memory.
  *
  * The pool makes the JPEGs from the decoder's planes, with the code that the
@@ -10,10 +10,11 @@
  */
 
 import { makeZip } from 'client-zip';
-import type { InputVideoTrack } from 'mediabunny';
+import type { InputVideoTrack, VideoSample } from 'mediabunny';
 import type { KeptFrame, Manifest } from '../manifest';
 import { copyFrame, samplesAt } from './decode';
-import type { Accepted, Pool } from './pool';
+import { UserError } from './failure';
+import type { Accepted, Pixels, Pool } from './pool';
 
 const EXPORT_FILE = 'framesift-export.zip';
 
@@ -27,41 +28,73 @@ export interface ExportHooks {
   onProgress: (done: number) => void;
   /** Completes the manifest when all else is written. */
   finish: (manifest: Manifest) => Manifest;
-  /** The manifest's scenes as a table. */
-  scenesCsv: (manifest: Manifest) => string;
+  /** Tables of the manifest: name and text. */
+  tables: (manifest: Manifest) => [string, string][];
   cancelled: () => boolean;
 }
 
 /** Frames that could not be decoded again are left out of the manifest and named in its notes. */
-export async function exportZip(
-  track: InputVideoTrack,
-  manifest: Manifest,
-  pool: Pool,
-  { onProgress, finish, scenesCsv, cancelled }: ExportHooks,
-): Promise<{ zip: Blob; manifest: Manifest }> {
-  const lost: KeptFrame[] = [];
-  const written: KeptFrame[] = [];
-  let final = manifest;
+export class ExportFiles {
+  private readonly lost: KeptFrame[] = [];
+  private readonly written: KeptFrame[] = [];
+  private final: Manifest;
 
-  async function* entries(): AsyncGenerator<Entry> {
+  constructor(
+    private readonly track: InputVideoTrack,
+    private readonly manifest: Manifest,
+    private readonly pool: Pool,
+    private readonly hooks: ExportHooks,
+  ) {
+    this.final = manifest;
+  }
+
+  async toZip(): Promise<{ zip: Blob; manifest: Manifest }> {
+    const stream = makeZip(this.entries());
+    const zip = (await storeInPrivateFileSystem(stream)) ?? (await new Response(stream).blob());
+    return { zip, manifest: this.final };
+  }
+
+  /** The manifest comes last, so that a folder that has one is whole. */
+  async toFolder(folder: FileSystemDirectoryHandle): Promise<{ manifest: Manifest }> {
+    for await (const { name, input } of this.entries()) {
+      try {
+        await write(folder, name, input);
+      } catch (error) {
+        const why = error instanceof Error ? error.message : String(error);
+        throw new UserError(`“${name}” could not be written to the folder (${why}).`, 'Choose another folder, or one with more room. What was written before is still there.');
+      }
+    }
+    return { manifest: this.final };
+  }
+
+  private async *entries(): AsyncGenerator<Entry> {
+    const { lost, written, manifest, hooks } = this;
     const lastModified = new Date();
-    for await (const { frame, files } of encoded(track, manifest, pool, cancelled)) {
-      if (cancelled()) return;
+    for await (const { frame, files } of encoded(this.track, manifest, this.pool, hooks.cancelled)) {
+      if (hooks.cancelled()) return;
       const names = [frame.file, ...frame.faces.flatMap((face) => face.crop ?? [])];
       if (files) {
         for (const [i, input] of files.entries()) yield { name: names[i] ?? '', input, lastModified };
       }
       (files ? written : lost).push(frame);
-      onProgress(written.length + lost.length);
+      hooks.onProgress(written.length + lost.length);
     }
-    final = finish(withoutLost(manifest, written, lost));
-    yield { name: 'scenes.csv', input: scenesCsv(final), lastModified };
-    yield { name: 'manifest.json', input: `${JSON.stringify(final, null, 1)}\n`, lastModified };
+    if (hooks.cancelled()) return;
+    this.final = hooks.finish(withoutLost(manifest, written, lost));
+    for (const [name, input] of hooks.tables(this.final)) yield { name, input, lastModified };
+    yield { name: 'manifest.json', input: `${JSON.stringify(this.final, null, 1)}\n`, lastModified };
   }
+}
 
-  const stream = makeZip(entries());
-  const zip = (await storeInPrivateFileSystem(stream)) ?? (await new Response(stream).blob());
-  return { zip, manifest: final };
+async function write(root: FileSystemDirectoryHandle, path: string, input: Entry['input']): Promise<void> {
+  const parts = path.split('/');
+  const name = parts.pop() ?? path;
+  let folder = root;
+  for (const part of parts) folder = await folder.getDirectoryHandle(part, { create: true });
+  const target = await (await folder.getFileHandle(name, { create: true })).createWritable();
+  await target.write(input);
+  // The file gets its content only now.
+  await target.close();
 }
 
 function withoutLost(manifest: Manifest, frames: KeptFrame[], lost: KeptFrame[]): Manifest {
@@ -76,6 +109,17 @@ function withoutLost(manifest: Manifest, frames: KeptFrame[], lost: KeptFrame[])
     return [{ ...person, faces: faces.length, best: best.crop ?? best.file }];
   });
   return { ...manifest, frames, people, video: { ...manifest.video, notes: [...manifest.video.notes, note] } };
+}
+
+/** A frame's pixels in a buffer of the pool; the frame is closed. */
+export async function pixelsOf(sample: VideoSample, pool: Pool): Promise<Pixels> {
+  try {
+    let pixels = new Uint8Array();
+    const layout = await copyFrame(sample, (bytes) => (pixels = pool.buffer(bytes)));
+    return { layout, pixels };
+  } finally {
+    sample.close();
+  }
 }
 
 interface Encoded {
@@ -105,18 +149,12 @@ async function* encoded(
       return;
     }
     if (sample) {
-      try {
-        let pixels = new Uint8Array();
-        const layout = await copyFrame(sample, (bytes) => (pixels = pool.buffer(bytes)));
-        const faces = frame.faces.map(({ bbox, landmarks }) => ({ bbox, landmarks }));
-        const stills = { format: options.format, crops: options.crops, faces };
-        const files = await pool.encode({ layout, pixels }, stills, options.workers);
-        // Its failure is met when its turn comes.
-        files.result.catch(() => undefined);
-        ahead.push({ frame, files });
-      } finally {
-        sample.close();
-      }
+      const faces = frame.faces.map(({ bbox, landmarks }) => ({ bbox, landmarks }));
+      const stills = { format: options.format, crops: options.crops, faces };
+      const files = await pool.encode(await pixelsOf(sample, pool), stills, options.workers);
+      // Its failure is met when its turn comes.
+      files.result.catch(() => undefined);
+      ahead.push({ frame, files });
     } else {
       ahead.push({ frame, files: null });
     }

@@ -4,10 +4,10 @@
  * in its wasm instance.
  */
 
-import type { Manifest, Options, Video } from '../manifest';
-import type { Assets, FromJob, Progress, ToJob } from '../protocol';
-import { type Reserve, copyFrame, decodedFrames, samplesAt } from './decode';
-import { exportZip } from './export';
+import { type Box, DEFAULT_OPTIONS, type Manifest, type Options, type Video } from '../manifest';
+import type { Assets, FromJob, Portrait, Progress, ToJob } from '../protocol';
+import { type FrameLayout, type Reserve, copyFrame, decodedFrames, samplesAt } from './decode';
+import { ExportFiles, pixelsOf } from './export';
 import { UserError, describe } from './failure';
 import { Pool } from './pool';
 import { type OpenVideo, countFrames, openVideo } from './video';
@@ -37,6 +37,8 @@ class Job {
   private failure: Error | undefined;
   private lastProgress_ms = 0;
   private cancelRequested = false;
+  private paused = false;
+  private pausedChanged: (() => void)[] = [];
 
   constructor(
     private readonly assets: Assets,
@@ -52,10 +54,21 @@ class Job {
 
   cancel(): void {
     this.cancelRequested = true;
+    this.pause(false);
   }
 
-  async run(request: Exclude<ToJob, { type: 'init' | 'cancel' }>): Promise<void> {
+  pause(paused: boolean): void {
+    this.paused = paused;
+    for (const changed of this.pausedChanged.splice(0)) changed();
+  }
+
+  private async untilResumed(): Promise<void> {
+    while (this.paused) await new Promise<void>((resolve) => this.pausedChanged.push(resolve));
+  }
+
+  async run(request: Exclude<ToJob, { type: 'init' | 'cancel' | 'pause' }>): Promise<void> {
     this.cancelRequested = false;
+    this.paused = false;
     switch (request.type) {
       case 'open':
         this.forget();
@@ -76,8 +89,19 @@ class Job {
       case 'select':
         this.select(request.options);
         break;
+      case 'include':
+        await this.include(request.index);
+        this.select(request.options);
+        break;
+      case 'reference':
+        await this.lookFor(request.photos);
+        this.select(request.options);
+        break;
+      case 'frame':
+        await this.sendFrame(request.index);
+        break;
       case 'export':
-        await this.exportVideo(this.opened(), request.options);
+        await this.exportVideo(this.opened(), request.options, request.folder);
         break;
     }
   }
@@ -163,7 +187,9 @@ class Job {
       end_s = Math.max(end_s, timestamp + duration);
       if (scan.batch_frames >= options.batch || scan.batch_bytes >= BATCH_BYTES) {
         await process(() => scan.process_batch());
+        send({ type: 'scenes', starts_s: [...scan.scene_starts()] });
       }
+      await this.untilResumed();
       this.throwIfCancelled();
       this.progress('scan', decoded, expected);
     }
@@ -213,16 +239,18 @@ class Job {
   /** Sends the oldest waiting candidate to the pool; waits while the pool is full. */
   private async analyseNext(scan: Scan, { workers }: Options): Promise<void> {
     this.throwIfStopped();
-    const { index, layout } = scan.candidate() as { index: number; layout: unknown };
+    const { index, time_s, layout } = scan.candidate() as { index: number; time_s: number; layout: unknown };
     const pixels = this.pool.buffer(scan.candidate_bytes);
     scan.take_pixels(pixels);
     this.candidates += 1;
     const { result } = await this.pool.analyze({ layout, pixels }, workers);
     result
-      .then(({ faces, thumbnail }) => {
+      .then(({ faces, thumbnail, portraits }) => {
         scan.set_faces(index, faces);
         this.analysed += 1;
-        send({ type: 'candidate', index, thumbnail }, [thumbnail.buffer]);
+        const shown = portraits.map((jpeg, i): Portrait => ({ bbox: faces[i]?.bbox ?? [0, 0, 0, 0], jpeg }));
+        const pictures = [thumbnail, ...portraits].map((jpeg) => jpeg.buffer);
+        send({ type: 'candidate', candidate: { index, time_s, thumbnail, faces: shown } }, pictures);
       })
       .catch((error: Error) => (this.failure ??= new Error(`face analysis of frame ${index}: ${error.message}`)));
   }
@@ -246,13 +274,81 @@ class Job {
     }
   }
 
+  /** Makes a frame a candidate that the user wants to keep. */
+  private async include(index: number): Promise<void> {
+    const { scan } = this.result();
+    const { track } = this.opened();
+    const reserve: Reserve = (bytes) => new Uint8Array(this.loaded.memory.buffer, scan.reserve(bytes), bytes);
+    for await (const sample of samplesAt(track, [scan.time_of(index)])) {
+      if (!sample) throw new UserError('This frame could not be decoded again.', 'Choose one beside it.');
+      try {
+        scan.commit_again(index, await copyFrame(sample, reserve));
+      } finally {
+        sample.close();
+      }
+      await this.analyseNext(scan, DEFAULT_OPTIONS);
+    }
+    await this.pool.idle();
+    this.throwIfStopped();
+  }
+
+  /** Finds the largest face on each photo, whose owners are looked for from now on. */
+  private async lookFor(photos: File[]): Promise<void> {
+    const { scan } = this.result();
+    const references: number[][] = [];
+    for (const photo of photos) {
+      const faces = await this.facesOn(photo);
+      const size = ({ bbox: [, , w, h] }: { bbox: Box }) => w * h;
+      const largest = faces.reduce<(typeof faces)[number] | undefined>((a, b) => (a && size(a) >= size(b) ? a : b), undefined);
+      if (!largest) throw new UserError(`No face was found on “${photo.name}”.`, 'Take a photo that shows the face from the front, at least 30 pixels wide.');
+      references.push(largest.embedding);
+    }
+    scan.look_for(references);
+  }
+
+  private async facesOn(photo: File): Promise<{ bbox: Box; embedding: number[] }[]> {
+    const picture = await createImageBitmap(photo).catch(() => {
+      throw new UserError(`“${photo.name}” is no picture that this browser reads.`, 'Take a JPEG, PNG or WebP.');
+    });
+    const { width, height } = picture;
+    const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true });
+    if (!context) throw new Error('no 2D canvas for a photo');
+    context.drawImage(picture, 0, 0);
+    picture.close();
+    const pixels = new Uint8Array(context.getImageData(0, 0, width, height).data.buffer);
+    const layout: FrameLayout = {
+      format: 'RGBA', width, height, planes: [{ offset: 0, stride: width * 4 }], rotation_deg: 0, flip: false,
+      display_width: width, display_height: height, matrix: 'bt709', full_range: true, transfer: 'sdr',
+    };
+    const { result } = await this.pool.analyze({ layout, pixels }, 1);
+    return (await result).faces;
+  }
+
+  /** A frame at full quality, for the page. */
+  private async sendFrame(index: number): Promise<void> {
+    const time_s = this.result().scan.time_of(index);
+    for await (const sample of samplesAt(this.opened().track, [time_s])) {
+      if (!sample) {
+        send({ type: 'frame', frame: { index, time_s } });
+        continue;
+      }
+      const { result } = await this.pool.encode(await pixelsOf(sample, this.pool), { format: 'jpg', crops: 'none', faces: [] }, 1);
+      const [jpeg] = await result;
+      send({ type: 'frame', frame: { index, time_s, ...(jpeg && { jpeg }) } }, jpeg ? [jpeg.buffer] : []);
+    }
+  }
+
   private async untilCancelled(over: () => boolean): Promise<void> {
     while (!over() && !this.cancelRequested) await new Promise((resolve) => setTimeout(resolve, PROGRESS_MS));
   }
 
-  private manifest(options: Options): Manifest {
+  private result() {
     if (!this.scanned) throw new Error('nothing has been scanned');
-    const { scan, video, timings_s } = this.scanned;
+    return this.scanned;
+  }
+
+  private manifest(options: Options): Manifest {
+    const { scan, video, timings_s } = this.result();
     return scan.manifest(options, video, timings_s) as Manifest;
   }
 
@@ -262,7 +358,7 @@ class Job {
     send({ type: 'selected', manifest, wasm_memory_bytes });
   }
 
-  private async exportVideo({ track }: OpenVideo, options: Options): Promise<void> {
+  private async exportVideo({ track }: OpenVideo, options: Options, folder?: FileSystemDirectoryHandle): Promise<void> {
     const start_ms = performance.now();
     const manifest = this.manifest(options);
     const total = manifest.frames.length;
@@ -270,12 +366,17 @@ class Job {
       ...m,
       timings_s: { ...m.timings_s, export: (performance.now() - start_ms) / 1000 },
     });
-    const exported = await exportZip(track, manifest, this.pool, {
-      onProgress: (done) => this.progress('export', done, total),
+    const hooks = {
+      onProgress: (done: number) => this.progress('export', done, total),
       finish,
-      scenesCsv: (m) => this.loaded.wasm.scenes_csv(m),
+      tables: (m: Manifest): [string, string][] => [
+        ...(this.loaded.wasm.dataset_files(m) as [string, string][]),
+        ['scenes.csv', this.loaded.wasm.scenes_csv(m)],
+      ],
       cancelled: () => this.cancelRequested,
-    });
+    };
+    const files = new ExportFiles(track, manifest, this.pool, hooks);
+    const exported = folder ? await files.toFolder(folder) : await files.toZip();
     this.throwIfCancelled();
     send({ type: 'exported', ...exported });
   }
@@ -292,6 +393,10 @@ let queue: Promise<void> = Promise.resolve();
 self.onmessage = ({ data }: MessageEvent<ToJob>) => {
   if (data.type === 'cancel') {
     job?.cancel();
+    return;
+  }
+  if (data.type === 'pause') {
+    job?.pause(data.paused);
     return;
   }
   queue = queue.then(async () => {

@@ -1,0 +1,306 @@
+/**
+ * Everything the page says, in one place: another language is another object of this shape.
+ * Texts with numbers in them are functions.
+ */
+
+import type { DetectorName, FacesMode, Flag, Reason, Sensitivity } from './manifest';
+import type { Progress } from './protocol';
+
+const LOCALE = 'en';
+
+export function number(value: number): string {
+  return value.toLocaleString(LOCALE);
+}
+
+export function count(n: number, one: string, many = `${one}s`): string {
+  return `${number(n)} ${n === 1 ? one : many}`;
+}
+
+export function bytesText(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  let unit = 0;
+  let value = bytes;
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  return `${value >= 100 || unit === 0 ? value.toFixed(0) : value.toFixed(1)} ${units[unit]}`;
+}
+
+/** 75.3 → "1:15.3"; with `decimals` 0 → "1:15". */
+export function timeText(seconds: number, decimals = 0): string {
+  const rounded = Number(seconds.toFixed(decimals));
+  const h = Math.floor(rounded / 3600);
+  const m = Math.floor((rounded % 3600) / 60);
+  const s = (rounded % 60).toFixed(decimals).padStart(decimals > 0 ? 3 + decimals : 2, '0');
+  return h > 0 ? `${h}:${String(m).padStart(2, '0')}:${s}` : `${m}:${s}`;
+}
+
+/** "about 40 s", "about 3 min". */
+export function durationText(seconds: number): string {
+  if (!Number.isFinite(seconds)) return '';
+  if (seconds < 90) return `about ${Math.max(1, Math.round(seconds))} s`;
+  if (seconds < 5400) return `about ${Math.round(seconds / 60)} min`;
+  return `about ${(seconds / 3600).toFixed(1)} h`;
+}
+
+const REASONS: Record<Reason, string> = {
+  look_alike: 'look like a kept frame',
+  transition: 'in or next to a transition or a flash',
+  blank: 'show next to nothing',
+  blurred: 'much less sharp than the frames around them',
+  no_face: 'without a face',
+  budget: 'over the number of frames to keep',
+  face_small: 'with faces that are too small',
+  face_blurred: 'with blurred faces',
+  face_profile: 'with faces turned to a side',
+  face_dark: 'with faces that are too dark',
+  face_bright: 'with faces that are too bright',
+  face_truncated: 'with faces cut by the border',
+  other_person: 'with faces of other people only',
+  by_hand: 'left out by you',
+};
+
+const FLAGS: Record<Flag, string> = {
+  small: 'too small to tell',
+  blurred: 'blurred',
+  profile: 'turned to a side',
+  dark: 'too dark',
+  bright: 'too bright',
+  truncated: 'cut by the border',
+};
+
+const STAGES: Record<Progress['stage'], string> = {
+  count: 'Counting frames',
+  scan: 'Decoding and sampling',
+  again: 'Taking a second look',
+  faces: 'Finishing face analysis',
+  export: 'Writing frames at full quality',
+};
+
+const FACES: Record<FacesMode, string> = {
+  prefer: 'Prefer frames with good faces',
+  require: 'Only frames with a face',
+  ignore: 'Ignore faces',
+};
+
+const SENSITIVITIES: Record<Sensitivity, string> = {
+  low: 'Low: only clear changes',
+  normal: 'Normal',
+  high: 'High: subtle changes too',
+};
+
+export const T = {
+  tagline: 'A good set of stills of the people in a video.',
+  privacy: {
+    loading: 'Loading the page’s own files …',
+    short: 'Nothing leaves this tab',
+    title: 'What leaves this tab: nothing',
+    text: [
+      'The video is decoded and looked at on this machine. When the page had loaded its own files it forbade itself the network, which no code can take back.',
+      'Check it: open the developer tools (F12), Network, and run a job: no request follows. Or switch the network off now: the page goes on working.',
+      'Nothing is stored either, except the file that you save. Closing the tab forgets everything.',
+    ],
+  },
+  drop: {
+    choose: 'Choose a video',
+    hint: 'or drop it here. MP4, MOV, MKV, WebM, TS',
+    another: 'Choose another video',
+    points: [
+      ['Every frame is looked at', 'Scenes are found, look-alikes skipped, and the sharpest moment of each is kept.'],
+      ['People are recognised', 'Faces are found, rated and sorted by person, so that you can keep only whom you need.'],
+      ['It stays with you', 'No upload, no account, no server: it also works with the network switched off.'],
+    ] as [string, string][],
+  },
+  facts: {
+    label: 'The file',
+    file: 'File',
+    size: 'Size',
+    length: 'Length',
+    picture: 'Picture',
+    rate: 'Frame rate',
+    format: 'Format',
+    perSecond: (rate: number) => `${rate.toFixed(2)} per s`,
+    turned: (degrees: number) => `, turned ${degrees}°`,
+  },
+  settings: {
+    title: 'Options',
+    preset: 'Start from',
+    presets: {
+      custom: 'Your own options',
+      training: 'Training set: varied, sharp, people first',
+      person: 'Best shots of a person: only good faces',
+      scenes: 'Every scene once',
+      pyscenedetect: 'PySceneDetect: its adaptive detector',
+    },
+    more: 'More options',
+    budget: 'Frames to keep, at most',
+    budgetHint: 'Fewer are kept where the video has less to show.',
+    faces: 'Faces',
+    facesHint: 'Prefer: people first, other scenes still get a frame.',
+    faceModes: FACES,
+    similarity: 'Similarity limit',
+    similarityHint: 'Frames at least this alike count as the same: 1 is identical, 0 unrelated.',
+    detector: 'Scenes',
+    detectorHint: 'PySceneDetect’s detectors cut where version 0.7 cuts with its default settings.',
+    detectors: (name: DetectorName) => (name === 'default' ? 'framesift: cuts and transitions' : `PySceneDetect: ${name}`),
+    sensitivity: 'Sensitivity',
+    sensitivityHint: 'How much a change must stand out to begin a scene.',
+    sensitivities: SENSITIVITIES,
+    threshold: 'Threshold',
+    thresholdHint: 'Lower finds more scenes. Empty: the detector’s default.',
+    thresholdEmpty: 'default',
+    minFace: 'Smallest face',
+    minFaceHint: 'Longer side of its box, in pixels of the video.',
+    gates: 'Faces that do not count',
+    flags: FLAGS,
+    batch: 'Frames per batch',
+    batchHint: 'Decoded together before they are looked at.',
+    workers: 'Analysis workers',
+    workersHint: (most: number) => `At most ${most}, and never more than the machine has to spare.`,
+    embeddings: 'Write identity vectors to the manifest',
+    embeddingsHint: 'They are biometric data: whoever has them can recognise the person. Off unless you need them.',
+    afterScan: 'Fixed by the scan; choose the file again to change it.',
+    link: 'Copy a link with these options',
+    linkCopied: 'The link is in the clipboard.',
+    linkFailed: 'The clipboard is not allowed here; the address bar holds the link.',
+    config: 'Save as the command’s config file',
+  },
+  start: 'Start',
+  estimate: (seconds: number) => `${durationText(seconds)} on this machine, judged by its size`,
+  running: {
+    title: 'Working',
+    progress: 'Progress',
+    pause: 'Pause',
+    resume: 'Go on',
+    paused: 'Paused',
+    cancel: 'Cancel',
+    cancelled: 'Cancelled.',
+    stages: STAGES,
+    of: (done: number, total: number, candidates: boolean) => `${number(done)} of ${count(total, candidates ? 'candidate' : 'frame')}`,
+    rate: (rate: number) => `${rate.toFixed(0)} frames per s`,
+    candidates: (n: number) => count(n, 'candidate'),
+    left: (seconds: number) => `${durationText(seconds)} left`,
+    said: (stage: string, percent: number) => `${stage}: ${percent} %`,
+  },
+  result: {
+    title: 'Result',
+    kept: (n: number) => (n === 1 ? 'frame kept' : 'frames kept'),
+    scenes: (n: number) => (n === 1 ? 'scene' : 'scenes'),
+    faces: (n: number) => (n === 1 ? 'face' : 'faces'),
+    people: (n: number) => (n === 1 ? 'person' : 'people'),
+    complete: (n: number) => `All ${count(n, 'frame')} decoded.`,
+    incomplete: (decoded: number, expected: number, missing: number) =>
+      `${number(decoded)} of ${count(expected, 'frame')} decoded; ${number(missing)} missing.`,
+    done: (n: number) => `Done: ${count(n, 'frame')} kept.`,
+    undo: 'Undo',
+    redo: 'Redo',
+  },
+  timeline: {
+    label: 'Scenes',
+    scene: (n: number, from_s: number, to_s: number, frames: number) =>
+      `Scene ${n}, ${timeText(from_s, 1)} to ${timeText(to_s, 1)}, ${count(frames, 'frame')}`,
+    legend: 'Blocks are scenes, hatching is a transition, marks are kept frames; tall amber ones show faces.',
+  },
+  gallery: {
+    views: 'Which frames',
+    kept: (n: number) => `Kept (${number(n)})`,
+    leftOut: (n: number) => `Left out (${number(n)})`,
+    sort: 'Sorted by',
+    sorts: { scene: 'scene', person: 'person', quality: 'quality' },
+    inOrder: 'In order of time',
+    nobody: 'No face',
+    byQuality: 'Best faces first',
+    frameAlt: (time_s: number, people: string) => `Frame at ${timeText(time_s, 2)}${people ? `, showing ${people}` : ''}`,
+    open: (time_s: number) => `Look at the frame at ${timeText(time_s, 2)}`,
+    leaveOut: 'Leave out',
+    keep: 'Keep',
+    decided: 'Decided by you',
+    inScene: (n: number) => `scene ${n}`,
+    empty: 'No frame fits these options. Raise the number of frames, lower the smallest face, or let more faces count.',
+    leftOutTitle: (n: number) => `${count(n, 'candidate')} left out`,
+    reasons: REASONS,
+    keys: 'Arrow keys move, Enter looks closer, X leaves out or keeps, Ctrl+Z takes back.',
+  },
+  people: {
+    title: 'People',
+    none: 'No faces in the kept frames.',
+    person: (n: number) => `Person ${n}`,
+    name: (n: number) => `Name of person ${n}`,
+    faces: (n: number) => count(n, 'face'),
+    only: 'Only',
+    onlyOne: (name: string) => `Only frames with ${name}`,
+    sameAs: 'is the same as …',
+    sameAsLabel: (name: string) => `${name} is the same person as`,
+    apart: 'apart again',
+    joined: (name: string, into: string) => `${name} counts as ${into}.`,
+    best: (name: string) => `Best shot of ${name}`,
+    spread: (yaw: number, size_px: number) => `turned up to ${Math.round(yaw)}°, up to ${Math.round(size_px)} px`,
+    reference: 'Find someone by photos',
+    referenceHint: 'Only frames with them are kept. The photos stay in this tab.',
+    referenceIs: (names: string) => `Looking for who is on ${names}.`,
+    everyone: 'Look for everyone again',
+    box: (name: string, quality: number, flags: string) => `${name}, quality ${quality.toFixed(2)}${flags ? `, ${flags}` : ''}`,
+  },
+  viewer: {
+    title: (time_s: number) => `Frame at ${timeText(time_s, 2)}`,
+    close: 'Close',
+    before: 'Kept frame before',
+    after: 'Kept frame after',
+    stepBack: 'One frame back',
+    stepOn: 'One frame on',
+    loading: 'Decoding at full quality …',
+    lost: 'This frame could not be decoded again; this is its small picture.',
+    boxes: 'Boxes and points',
+    index: 'Frame',
+    time: 'Time',
+    scene: 'Scene',
+    sharpness: 'Sharpness',
+    reason: 'Left out',
+    notCandidate: 'Not a candidate: a frame near it was sharper or looks the same.',
+    pose: (yaw: number, pitch: number) => `turned ${Math.round(yaw)}°, ${Math.round(Math.abs(pitch))}° ${pitch > 0 ? 'down' : 'up'}`,
+    keys: 'Left and right: kept frames. Comma and full stop: single frames. X: keep or leave out. Escape: close.',
+  },
+  export: {
+    title: 'Save',
+    zip: 'Download ZIP',
+    folder: 'Save to a folder',
+    estimate: (files: number, bytes: number) => `${count(files, 'file')}, about ${bytesText(bytes)}`,
+    more: 'Formats and folders',
+    format: 'Pictures',
+    formats: { jpg: 'JPEG: small', png: 'PNG: no losses', webp: 'WebP' },
+    crops: 'Faces cut out',
+    cropKinds: {
+      loose: 'with a margin, as they are',
+      arcface112: 'aligned, 112 × 112 (ArcFace)',
+      ffhq512: 'aligned, 512 × 512 (as FFHQ)',
+      none: 'not at all',
+    },
+    folders: 'Folders',
+    folderKinds: { flat: 'frames and faces', scene: 'one for each scene', person: 'one for each person' },
+    also: 'Also write',
+    alsoKinds: {
+      imagefolder: 'metadata.jsonl (Hugging Face)',
+      coco: 'coco.json',
+      yolo: 'YOLO labels',
+      csv: 'faces.csv',
+    },
+    saved: (bytes: number) => `Saved ${bytesText(bytes)}.`,
+    savedFolder: (n: number, name: string) => `${count(n, 'frame')} saved to ${name}.`,
+    writing: 'Saving',
+  },
+  failures: {
+    noWebCodecs: {
+      title: 'This browser cannot decode video for web pages (it lacks WebCodecs).',
+      advice: 'Use a current Chrome, Edge, Firefox or Safari. The page must be opened over https or from localhost.',
+    },
+    notLoaded: (why: string) => ({
+      title: `The page’s own files could not be loaded (${why}).`,
+      advice: 'Check the connection and reload the page.',
+    }),
+    workerStopped: (why: string) => ({
+      title: `A background worker stopped: ${why || 'no reason given'}.`,
+      advice: 'Close other tabs to free memory, or try with fewer workers. The file is still chosen: press Start to try again.',
+    }),
+  },
+};

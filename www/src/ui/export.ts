@@ -1,0 +1,119 @@
+/** What is saved, where to, and about how much it is. */
+
+import type { Dataset, Manifest, Options } from '../manifest';
+import { T } from '../text';
+import { h } from './dom';
+
+type Formats = Pick<Options, 'format' | 'crops' | 'folders'> & { also?: Dataset[] };
+
+export interface ExportHost {
+  /** Another format: names in the manifest follow. */
+  changed(): void;
+  save(folder?: FileSystemDirectoryHandle): void;
+}
+
+/** Bytes of a pixel in a file, as JPEG 92, PNG and WebP 92 of video frames have them; for the estimate. */
+const BYTES_PER_PIXEL = { jpg: 0.22, png: 1.5, webp: 0.16 };
+/** Margin of a loose face, as in `src/still.rs`. */
+const FACE_MARGIN = 1.6;
+
+declare global {
+  interface Window {
+    /** File System Access, where there is one. */
+    showDirectoryPicker?: (options: { mode: 'readwrite' }) => Promise<FileSystemDirectoryHandle>;
+  }
+}
+
+export class ExportPanel {
+  readonly element: HTMLElement;
+  readonly zip: HTMLButtonElement;
+  private readonly folder: HTMLButtonElement;
+  private readonly format = select('format', ['jpg', 'png'], T.export.formats, () => this.host.changed());
+  private readonly crops = select('crops', ['loose', 'arcface112', 'ffhq512', 'none'], T.export.cropKinds, () => this.host.changed());
+  private readonly folders = select('folders', ['flat', 'scene', 'person'], T.export.folderKinds, () => this.host.changed());
+  private readonly also: { name: Dataset; input: HTMLInputElement }[];
+  private readonly estimate = h('p', { class: 'hint', id: 'estimate' });
+
+  constructor(private readonly host: ExportHost) {
+    this.zip = h('button', { type: 'button', class: 'primary', id: 'download', onclick: () => host.save() }, T.export.zip);
+    this.folder = h('button', { type: 'button', class: 'secondary', id: 'save-folder', hidden: !window.showDirectoryPicker, onclick: () => this.toFolder() }, T.export.folder);
+    this.also = (['imagefolder', 'coco', 'yolo', 'csv'] satisfies Dataset[]).map((name) => ({
+      name,
+      input: h('input', { type: 'checkbox', id: `also-${name}`, onchange: () => host.changed() }),
+    }));
+    const field = (input: HTMLElement, label: string) => h('div', { class: 'field' }, h('label', { for: input.id }, label), input);
+    this.element = h(
+      'section',
+      { class: 'panel', 'aria-labelledby': 'export-title' },
+      h('h2', { id: 'export-title' }, T.export.title),
+      h('div', { class: 'actions' }, this.zip, this.folder),
+      this.estimate,
+      h(
+        'details',
+        {},
+        h('summary', {}, T.export.more),
+        h(
+          'div',
+          { class: 'options' },
+          field(this.format, T.export.format),
+          field(this.crops, T.export.crops),
+          field(this.folders, T.export.folders),
+          h(
+            'fieldset',
+            { class: 'field checks' },
+            h('legend', {}, T.export.also),
+            ...this.also.map(({ name, input }) => h('label', { for: input.id }, input, ` ${T.export.alsoKinds[name]}`)),
+          ),
+        ),
+      ),
+    );
+  }
+
+  read(): Formats {
+    const also = this.also.filter(({ input }) => input.checked).map(({ name }) => name);
+    return {
+      format: this.format.value as Options['format'],
+      crops: this.crops.value as Options['crops'],
+      folders: this.folders.value as Options['folders'],
+      ...(also.length > 0 && { also }),
+    };
+  }
+
+  write({ format, crops, folders, also = [] }: Formats): void {
+    this.format.value = format;
+    this.crops.value = crops;
+    this.folders.value = folders;
+    for (const { name, input } of this.also) input.checked = also.includes(name);
+  }
+
+  show(manifest: Manifest): void {
+    const { frames, options, video } = manifest;
+    const bytes = BYTES_PER_PIXEL[options.format];
+    const faces = frames.flatMap((frame) => frame.faces).filter((face) => face.crop);
+    const side = { none: () => 0, arcface112: () => 112, ffhq512: () => 512, loose: (w: number, hgt: number) => FACE_MARGIN * Math.max(w, hgt) };
+    const pixels = frames.length * video.width * video.height;
+    const facePixels = faces.reduce((sum, { bbox: [, , w, hgt] }) => sum + side[options.crops](w, hgt) ** 2, 0);
+    const tables = 2 + (options.also ?? []).reduce((sum, name) => sum + (name === 'yolo' ? frames.length + 1 : name === 'imagefolder' ? 2 : 1), 0);
+    // Faces are kept with more quality than frames.
+    this.estimate.textContent = T.export.estimate(frames.length + faces.length + tables, bytes * (pixels + 1.8 * facePixels));
+    this.zip.disabled = frames.length === 0;
+    this.folder.disabled = frames.length === 0;
+  }
+
+  private async toFolder(): Promise<void> {
+    try {
+      const folder = await window.showDirectoryPicker?.({ mode: 'readwrite' });
+      if (folder) this.host.save(folder);
+    } catch {
+      // Closed without choosing.
+    }
+  }
+}
+
+function select<K extends string>(name: string, values: K[], texts: Record<K, string>, onChange: () => void): HTMLSelectElement {
+  return h(
+    'select',
+    { id: `option-${name}`, name, onchange: onChange },
+    ...values.map((value) => h('option', { value }, texts[value])),
+  );
+}

@@ -1,0 +1,278 @@
+/** Frames as cards: those that are kept, or those that were left out and why. */
+
+import type { KeptFrame, Manifest, Reason, Rejected } from '../manifest';
+import { T, number, timeText } from '../text';
+import { BlobUrls, frameBox, h } from './dom';
+
+/** Cards added at once, so that a large result does not block the page. */
+const CHUNK = 80;
+
+export type Sort = 'scene' | 'person' | 'quality';
+
+export interface GalleryHost {
+  thumbnail(index: number): Blob | undefined;
+  personName(person: number): string;
+  /** A few letters for a box. */
+  personTag(person: number): string;
+  /** Whether the user has decided about a frame, and how. */
+  decided(index: number): boolean | undefined;
+  open(index: number): void;
+  /** Keeps a frame or leaves it out. */
+  decide(index: number, keep: boolean): void;
+}
+
+interface Card {
+  index: number;
+  time_s: number;
+  scene?: number;
+  kept: KeptFrame | undefined;
+}
+
+interface Group {
+  title: string;
+  cards: Card[];
+}
+
+export class Gallery {
+  readonly element: HTMLElement;
+  private readonly urls = new BlobUrls();
+  private readonly tabs: Record<'kept' | 'leftOut', HTMLButtonElement>;
+  private readonly sorts: HTMLSelectElement;
+  private readonly list = h('div', { class: 'groups', id: 'gallery-panel', role: 'tabpanel' });
+  private manifest: Manifest | undefined;
+  private showsKept = true;
+  /** Cards that are in the page, by frame, with what they show. */
+  private cards = new Map<number, { key: string; element: HTMLElement }>();
+  private pending = 0;
+
+  constructor(private readonly host: GalleryHost) {
+    const tab = (kept: boolean, id: string) =>
+      h('button', { type: 'button', role: 'tab', id, 'aria-controls': 'gallery-panel', onclick: () => this.view(kept), onkeydown: (e: KeyboardEvent) => this.switchTab(e) });
+    this.tabs = { kept: tab(true, 'tab-kept'), leftOut: tab(false, 'tab-left-out') };
+    this.sorts = h(
+      'select',
+      { id: 'sort', onchange: () => this.render() },
+      ...(['scene', 'person', 'quality'] satisfies Sort[]).map((name) => h('option', { value: name }, T.gallery.sorts[name])),
+    );
+    this.list.addEventListener('keydown', (event) => this.onKey(event));
+    this.element = h(
+      'div',
+      { class: 'gallery-box' },
+      h(
+        'div',
+        { class: 'gallery-bar' },
+        h('div', { role: 'tablist', 'aria-label': T.gallery.views }, this.tabs.kept, this.tabs.leftOut),
+        h('label', { class: 'inline', for: 'sort' }, T.gallery.sort, ' ', this.sorts),
+      ),
+      h('p', { class: 'hint keys' }, T.gallery.keys),
+      this.list,
+    );
+  }
+
+  show(manifest: Manifest): void {
+    this.manifest = manifest;
+    this.tabs.kept.textContent = T.gallery.kept(manifest.frames.length);
+    this.tabs.leftOut.textContent = T.gallery.leftOut(manifest.rejected.length);
+    this.render();
+  }
+
+  /** Frees the pictures' addresses. */
+  clear(): void {
+    this.pending += 1;
+    this.cards.clear();
+    this.list.replaceChildren();
+    this.urls.clear();
+    this.showsKept = true;
+  }
+
+  showScene(scene: number): void {
+    if (!this.showsKept || this.sorts.value !== 'scene') {
+      this.sorts.value = 'scene';
+      this.view(true);
+    }
+    const frame = this.manifest?.frames.find((f) => f.scene === scene);
+    const card = frame && this.list.querySelector<HTMLElement>(`[data-index="${frame.index}"]`);
+    card?.scrollIntoView({ block: 'center' });
+    card?.querySelector<HTMLElement>('.picture')?.focus({ preventScroll: true });
+  }
+
+  private view(kept: boolean): void {
+    this.showsKept = kept;
+    this.render();
+  }
+
+  private switchTab(event: KeyboardEvent): void {
+    if (event.key !== 'ArrowLeft' && event.key !== 'ArrowRight') return;
+    this.view(!this.showsKept);
+    (this.showsKept ? this.tabs.kept : this.tabs.leftOut).focus();
+  }
+
+  private groups(manifest: Manifest): Group[] {
+    if (!this.showsKept) return leftOut(manifest);
+    const cards = manifest.frames.map((kept): Card => ({ index: kept.index, time_s: kept.time_s, scene: kept.scene, kept }));
+    const groups = new Map<number, Group>();
+    const add = (key: number, title: string, card: Card) => {
+      const group = groups.get(key) ?? { title, cards: [] };
+      group.cards.push(card);
+      groups.set(key, group);
+    };
+    switch (this.sorts.value as Sort) {
+      case 'scene':
+        return cards.length > 0 ? [{ title: T.gallery.inOrder, cards }] : [];
+      case 'person':
+        for (const card of cards) {
+          const people = new Set(card.kept?.faces.map((face) => face.person));
+          for (const person of people) add(person, this.host.personName(person), card);
+          if (people.size === 0) add(Infinity, T.gallery.nobody, card);
+        }
+        return [...groups].sort(([a], [b]) => a - b).map(([, group]) => group);
+      case 'quality': {
+        const best = ({ kept }: Card) => Math.max(0, ...(kept?.faces ?? []).map((face) => face.quality));
+        return [{ title: T.gallery.byQuality, cards: cards.sort((a, b) => best(b) - best(a)) }];
+      }
+    }
+  }
+
+  private render(): void {
+    const { manifest } = this;
+    if (!manifest) return;
+    for (const [name, tab] of Object.entries(this.tabs)) {
+      const chosen = (name === 'kept') === this.showsKept;
+      tab.setAttribute('aria-selected', String(chosen));
+      tab.tabIndex = chosen ? 0 : -1;
+    }
+    this.list.setAttribute('aria-labelledby', this.showsKept ? 'tab-kept' : 'tab-left-out');
+    this.sorts.disabled = !this.showsKept;
+    const focused = document.activeElement?.closest<HTMLElement>('[data-index]')?.dataset['index'];
+    const before = this.cards;
+    this.cards = new Map();
+    const run = ++this.pending;
+    const groups = this.groups(manifest);
+    const waiting: (() => void)[] = [];
+    const sections = groups.map(({ title, cards }) => {
+      const list = h('ol', { class: this.showsKept ? 'gallery' : 'gallery-left-out', 'aria-label': title });
+      for (let i = 0; i < cards.length; i += CHUNK) {
+        waiting.push(() => list.append(...cards.slice(i, i + CHUNK).map((card) => this.card(card, manifest, before))));
+      }
+      return h('section', { class: 'group' }, h('h3', {}, title, ' ', h('span', { class: 'count' }, number(cards.length))), list);
+    });
+    if (groups.length === 0) sections.push(h('section', { class: 'group empty' }, h('p', {}, T.gallery.empty)));
+    // The first screenful at once, the rest when there is time.
+    let shown = 0;
+    const more = (most: number) => {
+      for (let n = 0; n < most && shown < waiting.length; n++) waiting[shown++]?.();
+      if (shown < waiting.length) setTimeout(() => run === this.pending && more(2));
+    };
+    more(6);
+    this.list.replaceChildren(...sections);
+    if (focused) this.list.querySelector<HTMLElement>(`[data-index="${focused}"] .picture`)?.focus({ preventScroll: true });
+  }
+
+  private card(card: Card, manifest: Manifest, before: Map<number, { key: string; element: HTMLElement }>): HTMLElement {
+    const { index, kept } = card;
+    const names = kept?.faces.map((face) => this.host.personName(face.person)) ?? [];
+    const decided = this.host.decided(index);
+    const key = JSON.stringify([names, decided, card.scene, Boolean(kept), this.host.thumbnail(index)?.size]);
+    const known = before.get(index);
+    // The same frame may be in several groups; a card is in one place.
+    const element = known?.key === key && !this.cards.has(index) ? known.element : this.build(card, manifest, names, decided);
+    this.cards.set(index, { key, element });
+    return element;
+  }
+
+  private build({ index, time_s, scene, kept }: Card, { video }: Manifest, names: string[], decided: boolean | undefined): HTMLElement {
+    const blob = this.host.thumbnail(index);
+    const picture = h(
+      'button',
+      { type: 'button', class: 'picture', 'aria-label': T.gallery.open(time_s), onclick: () => this.host.open(index) },
+      h('img', {
+        src: blob ? this.urls.of(blob) : '',
+        alt: T.gallery.frameAlt(time_s, names.join(', ')),
+        width: video.width,
+        height: video.height,
+        loading: 'lazy',
+        decoding: 'async',
+      }),
+    );
+    kept?.faces.forEach((face, i) => {
+      const label = T.people.box(names[i] ?? '', face.quality, face.flags.map((flag) => T.settings.flags[flag]).join(', '));
+      const box = h('span', { class: 'box', 'aria-hidden': 'true', title: label }, h('span', {}, this.host.personTag(face.person)));
+      frameBox(box, face.bbox, video);
+      picture.append(box);
+    });
+    const keeps = !kept;
+    return h(
+      'li',
+      {
+        'data-index': index,
+        ...(scene !== undefined && { 'data-scene': scene }),
+        class: `${scene === undefined ? '' : scene % 2 ? 'odd' : 'even'}${decided === undefined ? '' : ' decided'}`,
+      },
+      picture,
+      h(
+        'div',
+        { class: 'caption' },
+        h('time', {}, timeText(time_s, 2)),
+        scene !== undefined && h('span', { class: 'scene' }, T.gallery.inScene(scene + 1)),
+        decided !== undefined && h('span', { class: 'by-hand', title: T.gallery.decided }, T.gallery.decided),
+        h(
+          'button',
+          {
+            type: 'button',
+            class: 'decide',
+            'aria-label': `${keeps ? T.gallery.keep : T.gallery.leaveOut}: ${timeText(time_s, 2)}`,
+            onclick: () => this.host.decide(index, keeps),
+          },
+          keeps ? T.gallery.keep : T.gallery.leaveOut,
+        ),
+      ),
+    );
+  }
+
+  /** Arrow keys walk over the cards; X decides. */
+  private onKey(event: KeyboardEvent): void {
+    const item = (event.target as HTMLElement).closest<HTMLElement>('li[data-index]');
+    if (!item || event.ctrlKey || event.metaKey || event.altKey) return;
+    const index = Number(item.dataset['index']);
+    const items = [...this.list.querySelectorAll<HTMLElement>('li[data-index]')];
+    const at = items.indexOf(item);
+    const go = (to: number) => {
+      const next = items[Math.min(Math.max(to, 0), items.length - 1)];
+      next?.querySelector<HTMLElement>('.picture')?.focus();
+      event.preventDefault();
+    };
+    const row = items.filter((other) => other.offsetTop === item.offsetTop && other.parentElement === item.parentElement).length;
+    switch (event.key) {
+      case 'ArrowRight':
+        return go(at + 1);
+      case 'ArrowLeft':
+        return go(at - 1);
+      case 'ArrowDown':
+        return go(at + row);
+      case 'ArrowUp':
+        return go(at - row);
+      case 'Home':
+        return go(0);
+      case 'End':
+        return go(items.length - 1);
+      case 'x':
+      case 'X':
+      case 'Delete':
+        // Its neighbour takes the focus: this card goes away.
+        go(at + 1 < items.length ? at + 1 : at - 1);
+        return this.host.decide(index, !this.showsKept);
+    }
+  }
+}
+
+/** What was left out, by reason, most frequent first. */
+function leftOut({ rejected }: Manifest): Group[] {
+  const groups = new Map<Reason, Rejected[]>();
+  for (const one of rejected) {
+    const group = groups.get(one.reason) ?? [];
+    group.push(one);
+    groups.set(one.reason, group);
+  }
+  const sorted = [...groups].sort(([, a], [, b]) => b.length - a.length);
+  return sorted.map(([reason, cards]) => ({ title: T.gallery.reasons[reason], cards: cards.map(({ index, time_s }) => ({ index, time_s, kept: undefined })) }));
+}
