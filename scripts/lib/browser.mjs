@@ -13,7 +13,7 @@ export async function launch() {
 }
 
 /** Opens the built page in a fresh browser profile; ready to take a file. */
-export async function openPage(browser, { contextOptions = {} } = {}) {
+export async function openPage(browser, { contextOptions = {}, fragment = '', init } = {}) {
   const server = await serve({ '/': join(ROOT, 'dist') });
   const context = await browser.newContext({ acceptDownloads: true, ...contextOptions });
   const page = await context.newPage();
@@ -21,7 +21,8 @@ export async function openPage(browser, { contextOptions = {} } = {}) {
   context.on('request', (request) => requests.push(request.url()));
   const errors = [];
   page.on('pageerror', (error) => errors.push(String(error)));
-  await page.goto(server.origin);
+  if (init) await page.addInitScript(init);
+  await page.goto(`${server.origin}/${fragment}`);
   await page.locator('body:not([data-state="loading"])').waitFor({ timeout: 60_000 });
   return {
     page,

@@ -1,69 +1,12 @@
 // The built page in headless Chromium on real videos, end to end.
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import Ajv from 'ajv/dist/2020.js';
-import { PageFailure, launch, openPage, setOptions, waitForState } from '../../scripts/lib/browser.mjs';
-import { readZip } from '../../scripts/lib/zip.mjs';
+import { PageFailure, waitForState } from '../../scripts/lib/browser.mjs';
+import { choose, download, pageTest, scan, validate } from './harness.mjs';
 import { SHOT_FRAMES, media, times } from './media.mjs';
 import { assertSameResult, extractNatively } from './native.mjs';
-
-let browser;
-let folder;
-
-before(async () => {
-  browser = await launch();
-  folder = mkdtempSync(join(tmpdir(), 'framesift-test-'));
-});
-
-after(async () => {
-  await browser?.close();
-  if (folder) rmSync(folder, { recursive: true, force: true });
-});
-
-/** Opens the page for one test and closes it whatever happens. */
-function pageTest(name, run) {
-  test(name, { timeout: 300_000 }, async () => {
-    const opened = await openPage(browser);
-    try {
-      await run(opened);
-      assert.deepEqual(opened.errors, [], 'the page reported errors');
-    } finally {
-      await opened.close();
-    }
-  });
-}
-
-async function choose(page, file) {
-  await page.locator('#file').setInputFiles(file);
-  await waitForState(page, 'ready');
-}
-
-async function scan(page, file, options) {
-  await choose(page, file);
-  await setOptions(page, options);
-  await page.locator('#start').click();
-  await waitForState(page, 'done');
-}
-
-const schema = JSON.parse(readFileSync(new URL('../../docs/manifest.schema.json', import.meta.url), 'utf8'));
-const validate = new Ajv().compile(schema);
-
-/** Presses Download and returns what the ZIP holds: Map of name to bytes. */
-async function download(page) {
-  const started = page.waitForEvent('download');
-  await page.locator('#download').click();
-  const file = join(folder, `${Math.random()}.zip`);
-  await (await started).saveAs(file);
-  await waitForState(page, 'done');
-  const entries = await readZip(file);
-  const manifest = JSON.parse(entries.get('manifest.json').toString('utf8'));
-  assert.ok(validate(manifest), `manifest.json against its schema: ${JSON.stringify(validate.errors)}`);
-  return { entries, manifest };
-}
 
 /** Width and height from a JPEG's frame header. */
 function jpegSize(jpeg) {

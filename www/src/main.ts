@@ -323,6 +323,7 @@ function receive(data: FromJob): void {
       viewer.receive(data.frame);
       break;
     case 'selected':
+      document.body.dataset['choices'] = String(Number(document.body.dataset['choices'] ?? 0) + 1);
       document.body.dataset['wasmMemoryBytes'] = String(data.wasm_memory_bytes);
       showResult(data.manifest, state === 'running');
       break;

@@ -194,11 +194,13 @@ export class Gallery {
         decoding: 'async',
       }),
     );
+    // Over the button, not in it: what they say is in the picture's own words.
+    const boxes = h('div', { class: 'boxes', 'aria-hidden': 'true' });
     kept?.faces.forEach((face, i) => {
       const label = T.people.box(names[i] ?? '', face.quality, face.flags.map((flag) => T.settings.flags[flag]).join(', '));
-      const box = h('span', { class: 'box', 'aria-hidden': 'true', title: label }, h('span', {}, this.host.personTag(face.person)));
+      const box = h('span', { class: 'box', title: label }, h('span', {}, this.host.personTag(face.person)));
       frameBox(box, face.bbox, video);
-      picture.append(box);
+      boxes.append(box);
     });
     const keeps = !kept;
     return h(
@@ -208,7 +210,7 @@ export class Gallery {
         ...(scene !== undefined && { 'data-scene': scene }),
         class: `${scene === undefined ? '' : scene % 2 ? 'odd' : 'even'}${decided === undefined ? '' : ' decided'}`,
       },
-      picture,
+      h('div', { class: 'picture-box' }, picture, boxes),
       h(
         'div',
         { class: 'caption' },

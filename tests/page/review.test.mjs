@@ -1,0 +1,251 @@
+// The review after a scan: decisions by hand, people, looking closer, what is saved; and that everyone can use it.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { PageFailure, waitForState } from '../../scripts/lib/browser.mjs';
+import { ROOT } from '../../scripts/lib/tools.mjs';
+import { choose, download, pageTest, saved, scan } from './harness.mjs';
+import { media } from './media.mjs';
+
+const PHOTO = join(ROOT, 'node_modules/@vladmandic/face-api/demo/sample6.jpg');
+const AXE = readFileSync(join(ROOT, 'node_modules/axe-core/axe.min.js'), 'utf8');
+
+const kept = (page) => page.locator('.gallery li').evaluateAll((items) => items.map((item) => Number(item.dataset.index)));
+const keptCount = (page) => page.locator('#tab-kept').innerText().then((text) => Number(/\d+/.exec(text)[0]));
+/** Waits until the page shows another choice. */
+const chosenAgain = async (page, act) => {
+  const before = await page.evaluate(() => document.body.dataset.choices);
+  await act();
+  await page.waitForFunction((n) => document.body.dataset.choices !== n, before);
+};
+
+/** No violations of WCAG 2.2 A and AA by axe. */
+async function assertAccessible(page, state) {
+  await page.evaluate(AXE);
+  const violations = await page.evaluate(async () => {
+    const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+    const { violations } = await window.axe.run(document, { runOnly: tags });
+    return violations.map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map((node) => node.html.slice(0, 160)).join(' | ')}`);
+  });
+  assert.deepEqual(violations, [], `axe, ${state}`);
+}
+
+pageTest('frames are left out and kept by keyboard, and it can be taken back', async ({ page }) => {
+  await scan(page, media('people.mp4'), { budget: 8 });
+  const before = await kept(page);
+  await page.locator('.gallery .picture').first().focus();
+  await page.keyboard.press('ArrowRight');
+  await chosenAgain(page, () => page.keyboard.press('x'));
+  assert.ok(!(await kept(page)).includes(before[1]), 'it is left out');
+  assert.equal(await page.locator('#undo').isEnabled(), true);
+  // What is free now may go to another frame; what was decided holds for it.
+  await page.locator('#tab-left-out').click();
+  const left = page.locator(`.gallery-left-out li[data-index="${before[1]}"]`);
+  assert.match(await left.innerText(), /Decided by you/);
+  // Another one that the choice had left out is kept.
+  const other = page.locator('.gallery-left-out li:not(.decided)').first();
+  const index = Number(await other.getAttribute('data-index'));
+  await chosenAgain(page, () => other.locator('.decide').click());
+  const { manifest } = await download(page);
+  assert.deepEqual(manifest.options.edits, { include: [index], exclude: [before[1]] });
+  assert.ok(manifest.frames.some((frame) => frame.index === index));
+  assert.equal(manifest.rejected.find((frame) => frame.index === before[1]).reason, 'by_hand');
+  await chosenAgain(page, () => page.keyboard.press('Control+z'));
+  await chosenAgain(page, () => page.keyboard.press('Control+z'));
+  await page.locator('#tab-kept').click();
+  assert.deepEqual(await kept(page), before, 'both are taken back');
+  await chosenAgain(page, () => page.keyboard.press('Control+Shift+z'));
+  assert.ok(!(await kept(page)).includes(before[1]), 'and made again');
+});
+
+pageTest('a slider chooses while it is pulled, and counts as one change', async ({ page }) => {
+  await scan(page, media('people.mp4'));
+  const all = await keptCount(page);
+  const slider = page.locator('.with-slider input[type="range"]').first();
+  for (const value of ['6', '4', '3']) await slider.evaluate((input, v) => { input.value = v; input.dispatchEvent(new Event('input', { bubbles: true })); }, value);
+  await page.waitForFunction(() => document.querySelectorAll('.gallery li').length === 3);
+  await slider.evaluate((input) => input.dispatchEvent(new Event('change', { bubbles: true })));
+  assert.equal(await page.locator('#option-budget').inputValue(), '3');
+  await page.locator('#undo').click();
+  await page.waitForFunction((n) => document.querySelectorAll('.gallery li').length === n, all);
+  assert.equal(await page.locator('#option-budget').inputValue(), '500');
+});
+
+pageTest('people are named, joined and picked, and files sorted by them', async ({ page }) => {
+  await scan(page, media('people.mp4'), { budget: 20 });
+  const cards = page.locator('.people li[data-person]');
+  const number = await cards.count();
+  const [first, second] = await cards.evaluateAll((items) => items.map((item) => Number(item.dataset.person)));
+  await page.locator(`#person-${first}-name`).fill('Ada / "Lovelace"');
+  await page.locator(`#person-${first}-name`).press('Enter');
+  await page.waitForFunction(() => document.querySelector('.gallery .box span').innerText !== '');
+  await page.locator(`#person-${second}-same`).selectOption(String(first));
+  await page.waitForFunction((n) => document.querySelectorAll('.people li[data-person]').length === n - 1, number);
+  await chosenAgain(page, () => page.locator(`#person-${first}-only`).check());
+  await page.locator('#export-title ~ details summary').click();
+  await page.locator('#option-folders').selectOption('person');
+  await page.locator('#also-csv').check();
+  const { entries, manifest } = await download(page);
+  assert.deepEqual(manifest.options.edits.only_people, [first]);
+  assert.ok(manifest.frames.length > 0);
+  for (const frame of manifest.frames) assert.ok(frame.faces.some((face) => face.person === first), `frame ${frame.index} shows her`);
+  assert.ok(manifest.frames.every((frame) => frame.faces.every((face) => face.person !== second)), 'the second is the first');
+  const her = manifest.people.find((person) => person.id === first);
+  assert.equal(her.name, 'Ada / "Lovelace"');
+  assert.match(her.best, /^faces\/Ada _ _Lovelace_\//, 'a name is no path');
+  assert.ok(entries.has(her.best));
+  assert.match(entries.get('faces.csv').toString('utf8'), /"Ada \/ ""Lovelace"""/);
+  // Apart again.
+  await page.locator('.joins button').click();
+  await page.waitForFunction(() => document.querySelectorAll('.joins li').length === 0);
+});
+
+pageTest('someone is found by a photo of them', async ({ page }) => {
+  await scan(page, media('people.mp4'), { budget: 20 });
+  await page.locator('#reference').setInputFiles(PHOTO);
+  await page.locator('.looking p').waitFor();
+  const { manifest } = await download(page);
+  assert.deepEqual(manifest.options.reference, ['sample6.jpg']);
+  assert.ok(manifest.frames.length > 0);
+  for (const frame of manifest.frames) {
+    assert.ok([0, 3].includes(frame.scene), `scene ${frame.scene} shows the people of that photo`);
+    assert.ok(Math.max(...frame.faces.map((face) => face.reference_cosine)) > 0.4);
+  }
+  assert.ok(manifest.rejected.some((frame) => frame.reason === 'other_person'));
+  await chosenAgain(page, () => page.locator('.looking button').click());
+  // A picture without a face is refused in words, and nothing else changes.
+  const before = await keptCount(page);
+  await page.locator('#reference').setInputFiles({ name: 'x.png', mimeType: 'image/png', buffer: Buffer.from('no picture') });
+  const failure = await waitForState(page, 'nowhere').catch((error) => error);
+  assert.ok(failure instanceof PageFailure && /no picture/.test(failure.message), String(failure));
+  assert.equal(await keptCount(page), before);
+});
+
+pageTest('a frame is looked at closely, and one beside it kept instead', async ({ page }) => {
+  await scan(page, media('people.mp4'), { budget: 5 });
+  const before = await kept(page);
+  const opener = page.locator('.gallery .picture').nth(2);
+  await opener.click();
+  const viewer = page.locator('dialog.viewer');
+  await page.locator(`dialog[data-full="${before[2]}"]`).waitFor();
+  const size = await viewer.locator('.stage img').evaluate(async (img) => (await img.decode(), [img.naturalWidth, img.naturalHeight]));
+  assert.deepEqual(size, [640, 360], 'at full size');
+  assert.ok((await viewer.locator('.point').count()) >= 5, 'with its points');
+  await page.keyboard.press('.');
+  await page.locator(`dialog[data-full="${before[2] + 1}"]`).waitFor();
+  await chosenAgain(page, () => page.keyboard.press('x'));
+  await page.waitForFunction(() => document.querySelector('#viewer-decide').innerText === 'Leave out');
+  await page.keyboard.press('ArrowLeft');
+  await page.locator(`dialog[data-full="${before[2]}"], dialog[data-full="${before[1]}"]`).waitFor();
+  await page.keyboard.press('Escape');
+  assert.equal(await viewer.evaluate((dialog) => dialog.open), false);
+  const { manifest } = await download(page);
+  assert.deepEqual(manifest.options.edits.include, [before[2] + 1]);
+  const frame = manifest.frames.find((one) => one.index === before[2] + 1);
+  assert.ok(frame?.faces.length > 0, 'its faces were found as well');
+});
+
+pageTest('a folder gets the same as the ZIP, in the formats that were chosen', async ({ page, context }) => {
+  await scan(page, media('people.mp4'), { budget: 4 });
+  await page.locator('#export-title ~ details summary').click();
+  await page.locator('#option-format').selectOption('png');
+  await page.locator('#option-crops').selectOption('arcface112');
+  await page.locator('#option-folders').selectOption('scene');
+  for (const name of ['imagefolder', 'coco', 'yolo', 'csv']) await page.locator(`#also-${name}`).check();
+  await page.waitForFunction(() => /4[0-9]? files|[0-9]+ files/.test(document.querySelector('#estimate').innerText));
+  const estimate = Number(/([\d,]+) files/.exec(await page.locator('#estimate').innerText())[1].replace(',', ''));
+  const { entries, manifest } = await download(page);
+  assert.equal(entries.size, estimate, 'as many files as were promised');
+  assert.match(manifest.frames[0].file, /^frames\/scene_001\/\d{6}_.*\.png$/);
+  const png = entries.get(manifest.frames[0].file);
+  assert.deepEqual([png.readUInt32BE(16), png.readUInt32BE(20)], [640, 360]);
+  const face = entries.get(manifest.frames.flatMap((frame) => frame.faces)[0].crop);
+  assert.deepEqual([face.readUInt32BE(16), face.readUInt32BE(20)], [112, 112]);
+  const coco = JSON.parse(entries.get('coco.json').toString('utf8'));
+  assert.equal(coco.images.length, 4);
+  assert.ok(entries.has(manifest.frames[0].file.replace('.png', '.txt')));
+  await page.locator('#save-folder').click();
+  await page.waitForFunction(() => /saved to out/.test(document.querySelector('main > [role="status"]').textContent));
+  const names = await page.evaluate(async () => {
+    const walk = async (folder, path) => {
+      const names = [];
+      for await (const [name, entry] of folder) names.push(...(entry.kind === 'directory' ? await walk(entry, `${path}${name}/`) : [`${path}${name}`]));
+      return names;
+    };
+    return walk(await (await navigator.storage.getDirectory()).getDirectoryHandle('out'), '');
+  });
+  assert.deepEqual(names.sort(), [...entries.keys()].sort());
+  assert.equal((await context.pages()).length, 1);
+}, {
+  // The page's own private folder in the place of one that a person would choose.
+  init: () => {
+    window.showDirectoryPicker = async () => (await navigator.storage.getDirectory()).getDirectoryHandle('out', { create: true });
+  },
+});
+
+pageTest('a scan pauses and goes on', async ({ page }) => {
+  await choose(page, media('long.mp4'));
+  await page.locator('#start').click();
+  await page.locator('.strip canvas').nth(2).waitFor({ state: 'attached' });
+  const done = () => page.locator('.progress-text').innerText().then((text) => Number(/([\d,]+) of/.exec(text)[1].replace(',', '')));
+  await page.locator('#pause').click();
+  // What is under way ends first.
+  await page.waitForTimeout(1500);
+  const paused = await done();
+  await page.waitForTimeout(1000);
+  assert.equal(await done(), paused, 'nothing moves');
+  assert.match(await page.locator('.progress-text').innerText(), /Paused/);
+  assert.ok((await page.locator('.timeline .mark.found').count()) > 0, 'what was found is on the timeline');
+  await page.locator('#pause').click();
+  await page.waitForFunction((n) => Number(/([\d,]+) of/.exec(document.querySelector('.progress-text').innerText)?.[1].replace(',', '')) > n, paused);
+  await page.locator('#cancel').click();
+  await waitForState(page, 'ready');
+});
+
+pageTest('options come from a link, and go to the command', async ({ page }) => {
+  assert.equal(await page.locator('#option-budget').inputValue(), '33');
+  assert.equal(await page.locator('#option-faces').inputValue(), 'require');
+  assert.equal(await page.locator('#option-similarity').inputValue(), '0.8', 'nonsense is passed over');
+  assert.equal(await page.locator('script').count(), 1, 'and nothing of it becomes part of the page');
+  await choose(page, media('vp9.webm'));
+  await page.locator('#option-budget').fill('12');
+  assert.match(await page.evaluate(() => location.hash), /budget=12/);
+  const config = await saved(page, '#save-config');
+  const program = join(ROOT, 'target', 'debug', 'framesift');
+  const out = execFileSync(program, ['extract', media('vp9.webm'), '--out', '/nowhere', '--config', config, '--dry-run'], { encoding: 'utf8' });
+  assert.match(out, /vp9\.webm/);
+  assert.match(readFileSync(config, 'utf8'), /^budget = 12\nfaces = "require"$/m);
+}, { fragment: '#budget=33&faces=require&similarity=%3Cscript%3E&gates=x' });
+
+for (const colorScheme of ['light', 'dark']) {
+  pageTest(`everyone can use it: axe finds nothing, ${colorScheme}`, async ({ page }) => {
+    await assertAccessible(page, 'idle');
+    await page.locator('#privacy summary').click();
+    await assertAccessible(page, 'privacy');
+    await page.locator('#privacy summary').click();
+    await choose(page, media('people.mp4'));
+    await page.locator('.options details').first().evaluate((details) => (details.open = true));
+    await assertAccessible(page, 'ready');
+    await page.locator('#start').click();
+    await page.locator('.strip canvas').first().waitFor({ state: 'attached' });
+    await assertAccessible(page, 'running');
+    await waitForState(page, 'done');
+    await page.locator('#export-title ~ details summary').click();
+    await assertAccessible(page, 'done');
+    await page.locator('#tab-left-out').click();
+    await assertAccessible(page, 'left out');
+    await page.locator('.gallery-left-out .picture').first().click();
+    await page.locator('dialog[data-full]').waitFor();
+    await assertAccessible(page, 'viewer');
+    await page.keyboard.press('Escape');
+    await page.locator('#file').setInputFiles(media('text.mp4'));
+    await page.locator('#failure p').first().waitFor();
+    await assertAccessible(page, 'failure');
+    for (const width of [360, 1024, 3840]) {
+      await page.setViewportSize({ width, height: 800 });
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+      assert.equal(wide, 0, `nothing sticks out at ${width} pixels`);
+    }
+  }, { contextOptions: { colorScheme } });
+}
