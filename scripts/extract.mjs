@@ -21,11 +21,24 @@ const USAGE = `Usage: npm run extract -- VIDEO --out DIR [options]
   --min-face PX        smallest face that counts (default 20)
   --batch N            frames per batch (default 50)
   --workers N          analysis workers, 1-4 (default 4)
+  --format FORMAT      jpg (default) or png
+  --crops KIND         how faces are cut out: loose (default), arcface112, ffhq512, none
+  --folders KIND       flat (default), scene or person
+  --also KIND[,KIND]   files for other tools: imagefolder, coco, yolo, csv
   --embeddings         write identity vectors (biometric data) to the manifest
   --json               print one JSON object: counts, timings, memory, requests
 `;
 
-const DETECTORS = ['default', 'content', 'adaptive', 'hash', 'hist', 'threshold'];
+/** Options that are one of some words. */
+const CHOICES = {
+  faces: ['ignore', 'prefer', 'require'],
+  detector: ['default', 'content', 'adaptive', 'hash', 'hist', 'threshold'],
+  sensitivity: ['low', 'normal', 'high'],
+  format: ['jpg', 'png'],
+  crops: ['loose', 'arcface112', 'ffhq512', 'none'],
+  folders: ['flat', 'scene', 'person'],
+  also: ['imagefolder', 'coco', 'yolo', 'csv'],
+};
 
 class UsageError extends Error {}
 
@@ -44,6 +57,10 @@ function readArguments() {
         'min-face': { type: 'string' },
         batch: { type: 'string' },
         workers: { type: 'string' },
+        format: { type: 'string' },
+        crops: { type: 'string' },
+        folders: { type: 'string' },
+        also: { type: 'string' },
         embeddings: { type: 'boolean' },
         json: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
@@ -65,14 +82,10 @@ function readArguments() {
     }
     return value;
   };
-  if (values.faces && !['ignore', 'prefer', 'require'].includes(values.faces)) {
-    throw new UsageError(`--faces ${values.faces}: expected ignore, prefer or require`);
-  }
-  if (values.detector && !DETECTORS.includes(values.detector)) {
-    throw new UsageError(`--detector ${values.detector}: expected one of ${DETECTORS.join(', ')}`);
-  }
-  if (values.sensitivity && !['low', 'normal', 'high'].includes(values.sensitivity)) {
-    throw new UsageError(`--sensitivity ${values.sensitivity}: expected low, normal or high`);
+  const also = values.also?.split(',') ?? [];
+  for (const [name, known] of Object.entries(CHOICES)) {
+    const wrong = (name === 'also' ? also : [values[name]]).find((value) => value !== undefined && !known.includes(value));
+    if (wrong !== undefined) throw new UsageError(`--${name} ${wrong}: expected one of ${known.join(', ')}`);
   }
   if (values.sensitivity && values.detector && values.detector !== 'default') {
     throw new UsageError('--sensitivity is for the default detector');
@@ -97,6 +110,10 @@ function readArguments() {
       sensitivity: values.sensitivity,
       min_face: number('min-face', 0, 10000, true),
       embeddings: values.embeddings,
+      format: values.format,
+      crops: values.crops,
+      folders: values.folders,
+      also,
     },
   };
 }

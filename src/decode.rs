@@ -239,12 +239,23 @@ impl Reader {
         }
     }
 
-    /// Goes on after the frame at `last_s`, where an earlier reader had handed out `frames`; `false` where that
-    /// frame cannot be found again. `checkpoint`: that of the earlier reader, with the key frames of all.
-    pub fn resume(&mut self, last_s: f64, frames: u64, checkpoint: &Checkpoint) -> Result<bool> {
-        if !checkpoint.ended && self.find(last_s, &checkpoint.keys_s)?.is_none() {
-            return Ok(false);
+    /// Goes on after the frame at `last_s`, where an earlier reader had handed out `frames`; returns that frame once
+    /// more, or `None` where it cannot be found again. `checkpoint`: that of the earlier reader, with the key frames of
+    /// all.
+    pub fn resume(&mut self, last_s: f64, frames: u64, checkpoint: &Checkpoint) -> Result<Option<Decoded>> {
+        // Where times may step back, now or further on, places do not follow from them: such a file is read from its
+        // start, and every frame of it, as the steps are found by their neighbours.
+        let containers_with_index = ["mp4", "matroska"];
+        let has_index = self.input.format().name().split(',').any(|name| containers_with_index.contains(&name));
+        let by_time = has_index && !checkpoint.stepped_back;
+        self.tally.stepped_back = !by_time;
+        let keys_s = if by_time { checkpoint.keys_s.as_slice() } else { &[] };
+        let mut last = self.find(last_s, keys_s)?;
+        // Times may lie closer than a search tells apart; they are the same each time.
+        while last.as_ref().is_some_and(|frame| frame.time_s < last_s) {
+            last = self.decode(Vec::new())?;
         }
+        let Some(last) = last.filter(|frame| frame.time_s == last_s) else { return Ok(None) };
         let met = std::mem::take(&mut self.tally);
         let later = met.keys_s.into_iter().filter(|&key_s| key_s > last_s);
         let Checkpoint { packets, notes, more_notes, keys_s, stepped_back, .. } = checkpoint.clone();
@@ -257,7 +268,14 @@ impl Reader {
             keys_s: if stepped_back { Vec::new() } else { keys_s.into_iter().chain(later).collect() },
             stepped_back,
         };
-        Ok(true)
+        Ok(Some(last))
+    }
+
+    /// Takes over what an earlier reader had met by the end of the file: nothing is left to decode but single frames.
+    pub fn resume_at_end(&mut self, frames: u64, checkpoint: Checkpoint) {
+        let Checkpoint { packets, notes, more_notes, keys_s, stepped_back, .. } = checkpoint;
+        let keys_s = if stepped_back { Vec::new() } else { keys_s };
+        self.tally = Tally { packets, frames, notes, more_notes, keys_s, stepped_back };
     }
 
     /// What the container says.

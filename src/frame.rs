@@ -430,7 +430,8 @@ impl<'a> Frame<'a> {
         let mapper = hdr::ToneMapper::new(l.matrix, l.full_range, bits, l.transfer);
         let sample = |row: &[u8], x: usize| match bits {
             8 => u16::from(row[x]),
-            _ => u16::from_le_bytes([row[2 * x], row[2 * x + 1]]),
+            // Bits beyond those of the format are another's rubbish.
+            _ => u16::from_le_bytes([row[2 * x], row[2 * x + 1]]) & ((1 << bits) - 1),
         };
         for (y, out) in pixels.chunks_exact_mut(3 * l.width).enumerate() {
             let row = |plane: usize, y: usize| self.row(plane, y, sizes[plane].0);
@@ -446,7 +447,7 @@ impl<'a> Frame<'a> {
                     let at = |x: usize| [sample(luma, x), sample(uv, x & !1), sample(uv, x | 1)];
                     out.for_each(|(x, out)| *out = mapper.pixel(at(x)));
                 }
-                // Already RGB: whoever made it of the video has seen to that.
+                // Already RGB: browsers have tone-mapped it, and files with RGB of high dynamic range are rare.
                 Family::Packed { red, blue } => {
                     let pixels = row(0, y).as_chunks::<4>().0;
                     out.zip(pixels).for_each(|((_, out), pixel)| *out = [pixel[red], pixel[1], pixel[blue]]);

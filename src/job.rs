@@ -145,19 +145,24 @@ fn read(
     let mut session = Session::new(options, facts.duration_s);
     let mut end_s = 0f64;
     let mut ended = false;
+    let mut measurer = Measurer::new(&options.detector)?;
     if let Some(Replayed { checkpoint, last_s, end_s: replayed_end_s }) =
         faces.replay(&mut session, hooks, facts.frames)?
     {
-        if reader.resume(last_s, session.frames(), &checkpoint)? {
-            (ended, end_s) = (checkpoint.ended, replayed_end_s);
+        end_s = replayed_end_s;
+        if checkpoint.ended {
+            ended = true;
+            reader.resume_at_end(session.frames(), checkpoint);
+        } else if let Some(last) = reader.resume(last_s, session.frames(), &checkpoint)? {
+            // Some measures are differences to the frame before.
+            measurer.measure(&last.layout, &last.data)?;
         } else {
             // What is recorded cannot be gone on from; it is found again.
             faces.start_again()?;
             reader = Reader::open(path, decoding)?;
-            session = Session::new(options, facts.duration_s);
+            (session, end_s) = (Session::new(options, facts.duration_s), 0.0);
         }
     }
-    let measurer = Measurer::new(&options.detector)?;
     let waiting = options.batch.min(MOST_WAITING_BYTES / reader.frame_bytes().max(1)).max(1);
     let (send, frames) = sync_channel::<Sent>(waiting);
     let (give_back, spare) = channel();
@@ -187,10 +192,6 @@ fn read(
             (Ok(()), Ok(reader)) => Ok(reader),
         }
     })?;
-    if let Some(log) = faces.log.as_mut().filter(|_| !ended) {
-        log.checkpoint(&Checkpoint { ended: true, ..reader.checkpoint() })?;
-    }
-
     let tally = reader.tally().clone();
     let expected = reader.expected();
     if tally.frames == 0 {
@@ -198,6 +199,10 @@ fn read(
         return Err(Error::Video(format!(
             "has {expected} frames, none of which could be decoded{why}. Rewriting it may help: ffmpeg -i input -c:v libx264 output.mp4"
         )));
+    }
+    if let Some(log) = faces.log.as_mut().filter(|_| !ended) {
+        // At the end, what has not come does not come.
+        log.checkpoint(&Checkpoint { ended: true, packets: tally.packets, ..reader.checkpoint() })?;
     }
     let last = session.finish();
     faces.look_at(last, &mut session)?;
@@ -215,6 +220,7 @@ fn read(
     }
     let video = Video {
         name: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
+        size_bytes: std::fs::metadata(path).ok().map(|facts| facts.len()),
         duration_s: end_s,
         width: facts.width,
         height: facts.height,
@@ -287,7 +293,10 @@ impl Faces<'_> {
                         let candidate = session.push(time_s, duration_s, measured, &nothing, &mut Vec::new())?;
                         candidates.extend(candidate.map(|candidate| candidate.index));
                     }
-                    let keys_s = [std::mem::take(&mut checkpoint.keys_s), now.keys_s].concat();
+                    let mut keys_s = [std::mem::take(&mut checkpoint.keys_s), now.keys_s].concat();
+                    if now.stepped_back {
+                        keys_s.clear();
+                    }
                     checkpoint = Checkpoint { keys_s, ..now };
                     (hooks.progress)(Progress { stage: Stage::Scan, done: session.frames(), total: frames });
                 }
@@ -379,6 +388,10 @@ impl Scanned {
     /// Decodes a few frames again that turned out to be better candidates.
     fn look_again(&mut self, faces: &mut Faces<'_>, hooks: &Hooks<'_>) -> Result<()> {
         let mut again = self.session.second_look();
+        if faces.pool.is_none() {
+            // All but faces is known of every frame: those that are chosen are decoded with the others.
+            return again.into_iter().try_for_each(|index| self.session.add_candidate_unseen(index));
+        }
         again.append(&mut faces.owed);
         again.sort_unstable();
         for (done, &index) in again.iter().enumerate() {

@@ -36,7 +36,7 @@ pub struct Begin {
     pub video: String,
     /// What the scan depends on.
     pub options: Options,
-    /// The networks and what they run on; empty where no face is looked for.
+    /// The networks by name, precision and hash, and what runs them; empty where no face is looked for.
     pub models: String,
 }
 

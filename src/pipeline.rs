@@ -97,6 +97,7 @@ struct Seen {
     sharpness: f32,
     phash: PictureHash,
     blank: bool,
+    colors: [u8; 36],
     /// What PySceneDetect's detector measures, where one was asked for.
     measure: f32,
 }
@@ -104,7 +105,6 @@ struct Seen {
 /// What remains of a candidate when its pixels are gone, besides what does of every frame.
 struct Record {
     index: u64,
-    colors: [u8; 36],
     faces: Option<Vec<Face>>,
     /// Who each face is; empty until people are grouped.
     people: Vec<usize>,
@@ -199,10 +199,11 @@ impl Session {
         };
         let Measured { features, measure } = measured;
         let Features { sharpness, phash, ref thumb } = features;
-        self.seen.push(Seen { time_s, sharpness, phash, blank: thumb.contrast() < BLANK_CONTRAST, measure });
+        let (blank, colors) = (thumb.contrast() < BLANK_CONTRAST, thumb.color_layout());
+        self.seen.push(Seen { time_s, sharpness, phash, blank, colors, measure });
         let candidate = sampler.push(time_s, features, layout, data);
         self.end_s = self.end_s.max(time_s + duration_s);
-        Ok(candidate.inspect(|c| self.record(c)))
+        Ok(candidate.inspect(|c| self.record(c.index)))
     }
 
     /// Ends the scan; returns the last candidate.
@@ -213,7 +214,7 @@ impl Session {
             Detector::Default => self.own_scenes().boundaries.clone(),
             detector => self.measured_cuts(detector),
         };
-        candidate.inspect(|c| self.record(c))
+        candidate.inspect(|c| self.record(c.index))
     }
 
     fn own_scenes(&self) -> &SceneMap {
@@ -278,8 +279,15 @@ impl Session {
         let time_s = self.time_of(index)?;
         let features = Features::measure(&Frame::new(layout, &data)?)?;
         let candidate = Candidate { index, time_s, features, layout: layout.clone(), data };
-        self.record(&candidate);
+        self.record(index);
         Ok(candidate)
+    }
+
+    /// The same without the pixels, where no faces are looked for: the rest is known of every frame.
+    pub fn add_candidate_unseen(&mut self, index: u64) -> Result<()> {
+        self.time_of(index)?;
+        self.record(index);
+        Ok(())
     }
 
     /// Presentation time of a frame that was pushed, in seconds.
@@ -292,11 +300,9 @@ impl Session {
         self.candidates.binary_search_by_key(&index, |c| c.index)
     }
 
-    fn record(&mut self, c: &Candidate) {
-        let Err(position) = self.position(c.index) else { return };
-        let record =
-            Record { index: c.index, colors: c.features.thumb.color_layout(), faces: None, people: Vec::new() };
-        self.candidates.insert(position, record);
+    fn record(&mut self, index: u64) {
+        let Err(position) = self.position(index) else { return };
+        self.candidates.insert(position, Record { index, faces: None, people: Vec::new() });
     }
 
     /// Stores the faces of the candidate at frame `index`.
@@ -492,7 +498,11 @@ impl Session {
             };
             let seen = glance(c.index as usize);
             Item {
-                look: Look { colors: c.colors, face: counting().next().map(look), ..seen.look },
+                look: Look {
+                    colors: self.seen[c.index as usize].colors,
+                    face: counting().next().map(look),
+                    ..seen.look
+                },
                 faces: counting().map(|(face, person)| Shown { person, quality: face.quality }).collect(),
                 faceless: faceless(c, options, wanted),
                 by_hand: by_hand(c.index, &options.edits),
@@ -514,7 +524,13 @@ impl Session {
                 c.faces.iter().flatten().map(|f| cluster::Appearance { embedding: &f.embedding, frame: c.index })
             })
             .collect();
-        let mut people = cluster::people(&faces, min_cosine).into_iter();
+        let grouped = cluster::people(&faces, min_cosine);
+        let before = self.candidates.iter().flat_map(|c| {
+            let faces = c.faces.iter().flatten().count();
+            // A candidate that was not grouped yet has none.
+            (0..faces).map(|i| c.people.get(i).copied())
+        });
+        let mut people = keep_numbers(&before.collect::<Vec<_>>(), &grouped).into_iter();
         for c in &mut self.candidates {
             c.people = people.by_ref().take(c.faces.as_ref().map_or(0, Vec::len)).collect();
         }
@@ -633,6 +649,31 @@ fn large_faces<'a>(c: &'a Record, options: &Options) -> impl Iterator<Item = (&'
     faces.filter(move |(face, _)| face.bbox[2].max(face.bbox[3]) >= least_px)
 }
 
+/// Numbers of people for faces that were grouped again, each as it was for most of its faces: names and other
+/// decisions hang on them. New people get new numbers.
+fn keep_numbers(before: &[Option<usize>], grouped: &[usize]) -> Vec<usize> {
+    let mut shared: BTreeMap<(usize, usize), usize> = BTreeMap::new();
+    for (old, &new) in before.iter().zip(grouped) {
+        if let Some(old) = old {
+            *shared.entry((*old, new)).or_default() += 1;
+        }
+    }
+    if shared.is_empty() {
+        return grouped.to_vec();
+    }
+    let mut pairs: Vec<((usize, usize), usize)> = shared.into_iter().collect();
+    pairs.sort_by_key(|&((old, new), faces)| (std::cmp::Reverse(faces), old, new));
+    let (mut numbers, mut taken) = (BTreeMap::new(), BTreeSet::new());
+    for ((old, new), _) in pairs {
+        if !numbers.contains_key(&new) && taken.insert(old) {
+            numbers.insert(new, old);
+        }
+    }
+    let mut free = before.iter().flatten().max().map_or(0, |most| most + 1)..;
+    let mut number = |new: usize| *numbers.entry(new).or_insert_with(|| free.next().unwrap_or(new));
+    grouped.iter().map(|&new| number(new)).collect()
+}
+
 /// What keeps a face from counting.
 fn gate(face: &Face, options: &Options) -> Option<Flag> {
     face.flags.iter().copied().find(|flag| options.face_gates.contains(flag))
@@ -680,4 +721,21 @@ pub(crate) fn people(frames: &[KeptFrame], edits: &Edits) -> Vec<Person> {
         best: face.crop.as_ref().unwrap_or(&frame.file).clone(),
     };
     best.into_iter().map(person).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_keep_their_numbers_when_faces_come() {
+        // Three people, the first two of equal count; then one more face, and the order of sizes turns.
+        let before = [Some(0), Some(0), Some(1), Some(1), Some(2), None, None];
+        assert_eq!(keep_numbers(&before, &[1, 1, 0, 0, 3, 0, 2]), [0, 0, 1, 1, 2, 1, 3]);
+        // One who falls apart keeps the number where most of the faces are.
+        assert_eq!(keep_numbers(&[Some(0), Some(0), Some(0)], &[1, 0, 0]), [1, 0, 0]);
+        // Two who become one.
+        assert_eq!(keep_numbers(&[Some(0), Some(1), Some(1)], &[0, 0, 0]), [1, 1, 1]);
+        assert_eq!(keep_numbers(&[None, None], &[1, 0]), [1, 0]);
+    }
 }

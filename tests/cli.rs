@@ -262,55 +262,103 @@ fn killed(arguments: &[&str], out: &Path, journal_bytes: u64) {
     job.wait().expect("has ended");
 }
 
+/// Runs a job whole, and once more in parts: killed each time that its journal has grown by so many bytes. Returns the two
+/// folders.
+fn whole_and_in_parts(folder: &Path, video: &Path, options: &[&str], steps: &[u64]) -> [PathBuf; 2] {
+    let [whole, parts] = ["whole", "parts"].map(|name| folder.join(name));
+    let job = |out: &Path| {
+        let fixed = ["extract", path(video), "--out", path(out), "--budget", "40", "--device", "cpu", "--resume"];
+        fixed.iter().chain(options).map(|argument| argument.to_string()).collect::<Vec<_>>()
+    };
+    let run = |arguments: &[String]| framesift(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    let output = run(&job(&whole));
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let arguments = job(&parts);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut last = 0;
+    for step in steps {
+        killed(&arguments, &parts, last + step);
+        let now = std::fs::metadata(parts.join(".framesift-scan")).map_or(u64::MAX, |facts| facts.len());
+        assert!(now >= last, "what was recorded is kept: {now} of {last} bytes");
+        last = now;
+        if parts.join("manifest.json").exists() {
+            break;
+        }
+    }
+    assert!(last > 0, "it was killed before it had ended");
+    [whole, parts]
+}
+
 #[test]
 fn a_killed_job_goes_on_to_the_same_result() {
     let folder = folder("resume");
     let video = folder.join("shots.mp4");
     clip(&video, 8);
-    let (whole, out) = (folder.join("whole"), folder.join("out"));
-    let job = |out: &Path| {
-        ["extract", path(&video), "--out", path(out), "--budget", "40", "--device", "cpu"].map(String::from).to_vec()
-    };
+    let [whole, out] = whole_and_in_parts(&folder, &video, &[], &[20_000, 1, 30_000]);
     let run = |out: &Path, more: &[&str]| {
-        let arguments = job(out);
-        framesift(&arguments.iter().map(String::as_str).chain(more.iter().copied()).collect::<Vec<_>>())
+        let fixed = ["extract", path(&video), "--out", path(out), "--budget", "40", "--device", "cpu"];
+        framesift(&fixed.iter().chain(more).copied().collect::<Vec<_>>())
     };
-    let output = run(&whole, &[]);
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    let mut arguments = job(&out);
-    arguments.push("--resume".into());
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    // At first in the middle of the frames, then a little further each time.
-    let mut killed_at = Vec::new();
-    for more in [20_000, 1, 30_000, 30_000, 200_000] {
-        let before = std::fs::metadata(out.join(".framesift-scan")).map_or(0, |facts| facts.len());
-        killed(&arguments, &out, before + more);
-        assert!(!out.join("manifest.json").exists() || before > 0, "it was killed before it had ended");
-        killed_at.push(before);
+    assert!(!out.join("manifest.json").exists(), "it is not done yet");
+    // As if the power had gone while an entry was being written, and while a file was; and something of the user's own.
+    let mut journal = std::fs::OpenOptions::new().append(true).open(out.join(".framesift-scan")).expect("is there");
+    std::io::Write::write_all(&mut journal, &[200, 1, 0, 0, 7, 7, 7, 7, 1, 2, 3]).expect("can be written");
+    std::fs::create_dir_all(out.join("frames/scene_001")).expect("can be made");
+    for name in
+        ["frames/000001_0.040s.jpg.part", "frames/scene_001/000001_0.040s.png", "frames/my own.jpg", "coco.json"]
+    {
+        std::fs::write(out.join(name), "half").expect("can be written");
     }
-    assert!(killed_at[1] >= 20_000 && killed_at[2] > 20_000, "{killed_at:?}");
-    if !out.join("manifest.json").exists() {
-        // As if the power had gone while an entry was being written, and while a file was.
-        let mut journal = std::fs::OpenOptions::new().append(true).open(out.join(".framesift-scan")).expect("is there");
-        std::io::Write::write_all(&mut journal, &[200, 1, 0, 0, 7, 7, 7, 7, 1, 2, 3]).expect("can be written");
-        std::fs::create_dir_all(out.join("frames")).expect("can be made");
-        std::fs::write(out.join("frames/000001_0.040s.jpg.part"), "half").expect("can be written");
-        let refused = run(&out, &[]);
-        assert_eq!(refused.status.code(), Some(2));
-        assert!(text(&refused.stderr).contains("go on with --resume"), "{}", text(&refused.stderr));
-        let refused = run(&out, &["--resume", "--budget", "41"]);
-        assert_eq!(refused.status.code(), Some(1));
-        assert!(text(&refused.stderr).contains("other options (budget was 40)"), "{}", text(&refused.stderr));
-    }
+    let refused = run(&out, &[]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(text(&refused.stderr).contains("go on with --resume"), "{}", text(&refused.stderr));
+    let refused = run(&out, &["--resume", "--budget", "41"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("other options (budget was 40)"), "{}", text(&refused.stderr));
+    assert!(out.join("coco.json").exists(), "what is refused changes nothing");
     let output = run(&out, &["--resume"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert_eq!(result(&out), result(&whole));
+    std::fs::remove_file(out.join("frames/my own.jpg")).expect("it is still there");
     assert_eq!(files(&out), files(&whole));
     let again = run(&out, &["--resume"]);
     assert!(again.status.success() && text(&again.stderr).contains("done already"), "{}", text(&again.stderr));
     let others = run(&out, &["--resume", "--format", "png"]);
     assert_eq!(others.status.code(), Some(1));
     assert!(text(&others.stderr).contains("the result of other options"), "{}", text(&others.stderr));
+    // Another video of the same name.
+    clip(&video, 1);
+    let other = run(&out, &["--resume"]);
+    assert!(text(&other.stderr).contains("another video of this name"), "{}", text(&other.stderr));
+}
+
+/// Measures that look back to the frame before, a stream without an index, and times that step back.
+#[test]
+fn other_detectors_and_streams_go_on_as_well() {
+    let folder = folder("resume-others");
+    let video = folder.join("shots.mp4");
+    clip(&video, 6);
+    let joined = folder.join("joined.ts");
+    let stream = folder.join("one.ts");
+    let copied = Command::new("ffmpeg")
+        .args(["-v", "error", "-y", "-i", path(&video), "-c", "copy", path(&stream)])
+        .status()
+        .expect("ffmpeg runs");
+    assert!(copied.success());
+    let bytes = std::fs::read(&stream).expect("is written");
+    std::fs::write(&joined, [bytes.as_slice(), bytes.as_slice()].concat()).expect("can be written");
+    for (name, video, options) in [
+        ("content", &video, vec!["--faces", "ignore", "--detector", "content"]),
+        ("hash", &video, vec!["--faces", "ignore", "--detector", "hash"]),
+        ("joined", &joined, vec!["--faces", "ignore"]),
+    ] {
+        let folder = folder.join(name);
+        let [whole, parts] = whole_and_in_parts(&folder, video, &options, &[6_000, 5_000, 40_000]);
+        let fixed = ["extract", path(video), "--out", path(&parts), "--budget", "40", "--device", "cpu", "--resume"];
+        let output = framesift(&fixed.iter().chain(&options).copied().collect::<Vec<_>>());
+        assert!(output.status.success(), "{name}: {}", text(&output.stderr));
+        assert_eq!(result(&parts), result(&whole), "{name}");
+    }
 }
 
 #[test]

@@ -46,8 +46,13 @@ export async function openPage(browser, { contextOptions = {}, fragment = '', in
   };
 }
 
-/** Sets the options form. Fields of the closed part are set as well. */
+/** Sets the options form, fields of the closed part as well, and what is asked beside the result. */
 export async function setOptions(page, options = {}) {
+  const { format, crops, folders, also = [] } = options;
+  for (const [name, value] of Object.entries({ format, crops, folders })) {
+    if (value) await page.locator(`#option-${name}`).evaluate((select, chosen) => (select.value = chosen), value);
+  }
+  for (const name of also) await page.locator(`#also-${name}`).evaluate((box) => (box.checked = true));
   const { budget, faces, detector, sensitivity, batch, similarity, workers, min_face, embeddings } = options;
   await page.locator('.options details').first().evaluate((details) => (details.open = true));
   for (const [name, value] of Object.entries({ budget, batch, similarity, workers, 'min-face': min_face })) {

@@ -11,7 +11,7 @@ use framesift::decode::{Decoding, Facts, Reader};
 use framesift::faces::FaceAnalyzer;
 use framesift::job::log::{self, Log};
 use framesift::job::{self, Hooks, Models, pool::Pool};
-use framesift::manifest::{Manifest, Options as Choice};
+use framesift::manifest::{Manifest, Options as Choice, PackInfo};
 use framesift::sampling::selection::FacesMode;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -164,6 +164,34 @@ fn may_be_written_to(folder: &Path, resume: bool) -> Result<(), String> {
     }
 }
 
+/// Removes what a run writes, and nothing else, from a folder; what cannot be removed is overwritten or left.
+fn remove_ours(folder: &Path) {
+    let inside = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let has_ending =
+        |path: &Path, endings: &[&str]| path.extension().is_some_and(|end| endings.iter().any(|e| end == *e));
+    for name in ["scenes.csv", "faces.csv", "coco.json", "data.yaml"] {
+        let _ = std::fs::remove_file(folder.join(name));
+    }
+    let mut folders = vec![folder.join("frames"), folder.join("faces")];
+    let parts = inside(folder).filter(|path| has_ending(path, &["part"]));
+    let mut files: Vec<PathBuf> = parts.collect();
+    let mut at = 0;
+    while at < folders.len() {
+        let (below, ours): (Vec<PathBuf>, Vec<PathBuf>) = inside(&folders[at]).partition(|path| path.is_dir());
+        folders.extend(below);
+        let is_numbered = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let number = name.split('_').next().unwrap_or_default();
+            name == "metadata.jsonl" || (number.len() >= 6 && number.bytes().all(|b| b.is_ascii_digit()))
+        };
+        files.extend(ours.into_iter().filter(is_numbered));
+        at += 1;
+    }
+    files.iter().for_each(|file| _ = std::fs::remove_file(file));
+    // The inner ones first; those that still hold something stay.
+    folders.iter().rev().for_each(|folder| _ = std::fs::remove_dir(folder));
+}
+
 /// One video's way to its folder.
 struct Sift<'a> {
     options: &'a Options,
@@ -184,11 +212,12 @@ impl Sift<'_> {
         // Whether it can be written to shows before an hour of work, not after.
         let made = std::fs::create_dir_all(self.folder);
         made.map_err(|e| Error::Usage(format!("cannot be written to {}: {e}", self.folder.display())))?;
-        if self.folder.join(log::NAME).exists() {
-            // What a run had written that was interrupted while it wrote; the choice is made again.
-            ["frames", "faces"].iter().for_each(|name| _ = std::fs::remove_dir_all(self.folder.join(name)));
-        }
+        let goes_on = self.folder.join(log::NAME).exists();
         let done = Log::open(self.folder, self.video, self.choice, self.models).and_then(|mut log| {
+            if goes_on {
+                // What a run had written that was interrupted while it wrote; the choice is made again.
+                remove_ours(self.folder);
+            }
             let done = self.scan_and_write(pool, &mut log);
             if done.is_ok() || log.is_empty() { log.remove().and(done) } else { done }
         });
@@ -210,6 +239,14 @@ impl Sift<'_> {
         let name = self.video.file_name().unwrap_or(self.video.as_os_str()).to_string_lossy();
         if manifest.video.name != name {
             return Err(told(&format!("that of {}", manifest.video.name)));
+        }
+        let size = std::fs::metadata(self.video).ok().map(|facts| facts.len());
+        if manifest.video.size_bytes.is_some_and(|then| Some(then) != size) {
+            return Err(told("that of another video of this name, or the video has changed since"));
+        }
+        let pack = PackInfo::from(&self.models.pack.spec);
+        if self.choice.faces != FacesMode::Ignore && manifest.pack != pack {
+            return Err(told(&format!("the result of other models ({})", manifest.pack.name)));
         }
         // How the work was shared out makes no difference.
         let done = Choice { batch: self.choice.batch, workers: self.choice.workers, ..manifest.options.clone() };

@@ -107,6 +107,8 @@ fn copy_known(
             color::Space::BT709 => ColorMatrix::Bt709,
             color::Space::BT470BG | color::Space::SMPTE170M | color::Space::FCC => ColorMatrix::Bt601,
             color::Space::BT2020NCL | color::Space::BT2020CL => ColorMatrix::Bt2020,
+            // High dynamic range comes with no other.
+            _ if transfer(frame.color_transfer_characteristic()) != Transfer::Sdr => ColorMatrix::Bt2020,
             _ => ColorMatrix::guess(height),
         },
         full_range: frame.color_range() == color::Range::JPEG

@@ -258,7 +258,13 @@ fn decode(outputs: &[ArrayD<f32>], index: usize, size: (usize, usize), min_score
         let cx = (x as f32 + offset[[1, y, x]] + 0.5) * STRIDE;
         let (x1, y1) = ((cx - w / 2.0).clamp(0.0, width), (cy - h / 2.0).clamp(0.0, height));
         let (x2, y2) = ((cx + w / 2.0).clamp(0.0, width), (cy + h / 2.0).clamp(0.0, height));
-        let landmarks = std::array::from_fn(|i| [points[[2 * i + 1, y, x]] * w + x1, points[[2 * i, y, x]] * h + y1]);
+        let landmarks: Landmarks =
+            std::array::from_fn(|i| [points[[2 * i + 1, y, x]] * w + x1, points[[2 * i, y, x]] * h + y1]);
+        // No face has its nose many pictures away; a network of another kind may say so.
+        let most = 8.0 * width.max(height);
+        if !landmarks.iter().flatten().chain(&[x1, y1, x2, y2]).all(|v| v.abs() <= most) {
+            continue;
+        }
         faces.push(Detection { bbox: [x1, y1, x2 - x1, y2 - y1], score, landmarks });
     }
     Ok(faces)

@@ -4,7 +4,7 @@ use super::pack::EmbedderSpec;
 use crate::error::{Error, Result};
 use crate::inference::{Engine, Runner};
 use image::RgbImage;
-use ndarray::{ArrayD, ArrayViewD, Axis};
+use ndarray::ArrayD;
 
 /// An embedding network.
 pub struct Embedder {
@@ -31,7 +31,11 @@ impl Embedder {
             return Ok(Vec::new());
         }
         let outputs = self.runner.run(to_batch(chips, |v| (v - self.mean) / self.std).view())?;
-        let vectors = outputs.first().filter(|vectors| vectors.len() == chips.len() * self.dimensions);
+        // One face may come without an axis for the batch; several need one.
+        let whole = |vectors: &&ArrayD<f32>| {
+            vectors.len() == chips.len() * self.dimensions && (chips.len() == 1 || vectors.shape()[0] == chips.len())
+        };
+        let vectors = outputs.first().filter(whole);
         let vectors = vectors.ok_or_else(|| {
             let numbers = outputs.first().map_or(0, |vectors| vectors.len());
             let (faces, dimensions) = (chips.len(), self.dimensions);
@@ -39,12 +43,12 @@ impl Embedder {
                 "the embedder gave {numbers} numbers for {faces} faces, the pack says {dimensions} each"
             ))
         })?;
-        let unit = |vector: ArrayViewD<'_, f32>| {
-            let vector: Vec<f32> = vector.iter().copied().collect();
+        let values: Vec<f32> = vectors.iter().copied().collect();
+        let unit = |vector: &[f32]| {
             let norm = vector.iter().map(|v| v * v).sum::<f32>().sqrt().max(1e-12);
-            vector.into_iter().map(|v| v / norm).collect()
+            vector.iter().map(|v| v / norm).collect()
         };
-        Ok(vectors.axis_iter(Axis(0)).map(unit).collect())
+        Ok(values.chunks_exact(self.dimensions.max(1)).map(unit).collect())
     }
 }
 

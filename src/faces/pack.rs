@@ -91,7 +91,30 @@ impl PackSpec {
                 spec.detector.kind
             )));
         }
+        spec.check()?;
         Ok(spec)
+    }
+
+    /// Whether its numbers make sense: what a folder says may come from anywhere.
+    fn check(&self) -> Result<()> {
+        let PackSpec { detector: d, embedder: e, .. } = self;
+        let sides = [("long_side_px", d.long_side_px), ("refine_px", d.refine_px)];
+        if let Some((name, side)) = sides.into_iter().find(|(_, side)| !(32..=4096).contains(side)) {
+            return Err(Error::Pack(format!("pack.toml: {name} = {side}, expected 32 to 4096")));
+        }
+        let shares = [
+            ("min_score", d.min_score),
+            ("nms_iou", d.nms_iou),
+            ("refine_min_score", d.refine_min_score),
+            ("same_person_cosine", e.same_person_cosine),
+        ];
+        if let Some((name, share)) = shares.into_iter().find(|(_, share)| !(0.0..=1.0).contains(share)) {
+            return Err(Error::Pack(format!("pack.toml: {name} = {share}, expected 0 to 1")));
+        }
+        if !e.mean.is_finite() || !e.std.is_finite() || e.std == 0.0 || !(1..=65_536).contains(&e.dimensions) {
+            return Err(Error::Pack("pack.toml: the embedder's mean, std or dimensions make no sense".into()));
+        }
+        Ok(())
     }
 }
 

@@ -87,10 +87,11 @@ impl OnnxRuntime {
         network.run(input.view()).map(|_| ())
     }
 
-    /// Version of the library, as its file's name says, or what it says of its build.
+    /// Version of the library, as its file's name says, or the first thing that it says of its build.
     pub fn version(&self) -> &str {
         let name = self.library.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        name.split_once(".so.").map_or_else(|| ort::info(), |(_, version)| version)
+        name.split_once(".so.")
+            .map_or_else(|| ort::info().split(',').next().unwrap_or_default(), |(_, version)| version)
     }
 }
 

@@ -37,11 +37,13 @@ impl Log {
         let failed = |e: std::io::Error| super::cannot_write(&path, &e);
         let mut file =
             File::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(failed)?;
+        file.try_lock()
+            .map_err(|_| Error::Usage(format!("cannot be resumed: another framesift is writing {}", path.display())))?;
         let first = read_entry(&mut file);
         match first {
             Some(Entry::Begin(found)) if found == begin => {}
             // Of an older version, or killed before it had begun: nothing to go on with.
-            Some(Entry::Begin(found)) if found.format == begin.format => {
+            Some(Entry::Begin(found)) if found.format >= begin.format => {
                 return Err(Error::Usage(other(&found, &begin, &path)));
             }
             _ => {
@@ -124,7 +126,8 @@ fn read_entry(reader: &mut impl Read) -> Option<Entry> {
 /// What a scan of a video depends on.
 fn begin(video: &Path, options: &Options, models: &Models) -> Result<Begin> {
     let PackSpec { name, precision, detector, embedder, .. } = &models.pack.spec;
-    let models = format!("{name}, {precision}, {}, {}", detector.sha256, embedder.sha256);
+    let engine = models.engine.name();
+    let models = format!("{name}, {precision}, {}, {}, on {engine}", detector.sha256, embedder.sha256);
     let ignored = options.faces == FacesMode::Ignore;
     let usual = Options::default();
     Ok(Begin {
@@ -142,8 +145,8 @@ fn begin(video: &Path, options: &Options, models: &Models) -> Result<Begin> {
     })
 }
 
-/// Name, size, time of change and a hash of head and tail.
-fn told_apart(video: &Path) -> std::io::Result<String> {
+/// What tells a video from others: name, size, time of change and a hash of head and tail.
+pub fn told_apart(video: &Path) -> std::io::Result<String> {
     let mut file = File::open(video)?;
     let facts = file.metadata()?;
     let changed = facts.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -134,6 +134,7 @@ export interface Scene {
 
 export interface Video {
   name: string;
+  size_bytes?: number;
   duration_s: number;
   width: number;
   height: number;

@@ -14,7 +14,8 @@ const CLIP_INPUTS_SINCE: i64 = 11;
 
 /// Rewrites a model's graph (QOperator or QDQ form; float ones stay as they are) in floats.
 pub fn to_float(model: &mut ModelProto) -> Result<()> {
-    let clip_by_inputs = model.opset_import.iter().any(|set| set.domain.is_empty() && set.version >= CLIP_INPUTS_SINCE);
+    let is_onnx = |domain: &str| domain.is_empty() || domain == "ai.onnx";
+    let clip_by_inputs = model.opset_import.iter().any(|set| is_onnx(&set.domain) && set.version >= CLIP_INPUTS_SINCE);
     let Some(graph) = &mut model.graph else { return Ok(()) };
     check(graph)?;
     operators_in_float(graph)?;
@@ -24,6 +25,8 @@ pub fn to_float(model: &mut ModelProto) -> Result<()> {
     let outputs: HashSet<&str> = graph.output.iter().map(|output| output.name.as_str()).collect();
     // Values that others now stand for.
     let mut same: HashMap<String, String> = HashMap::new();
+    // Values that were bytes and are floats now: what DequantizeLinear may be left out for.
+    let mut floats: HashSet<String> = HashSet::new();
     for node in &graph.node {
         let mut node = node.clone();
         for input in &mut node.input {
@@ -37,13 +40,22 @@ pub fn to_float(model: &mut ModelProto) -> Result<()> {
             return Err(node_error(&node, "expected two or three inputs and one output"));
         }
         let step = match node.op_type.as_str() {
-            "DequantizeLinear" if constants.contains(&node.input[0]) => {
+            "DequantizeLinear" if constants.integers(&node.input[0]).is_some() => {
                 initializers.push(dequantized(&node, &constants)?);
                 continue;
             }
-            "DequantizeLinear" => None,
-            "QuantizeLinear" => clip(&node, &constants, clip_by_inputs),
+            "DequantizeLinear" if floats.contains(&node.input[0]) => None,
+            "DequantizeLinear" => return Err(node_error(&node, "it takes integers that no QuantizeLinear makes")),
+            "QuantizeLinear" => {
+                // Of a constant, too: then the constant's floats stand for it.
+                floats.extend([node.output[0].clone(), node.input[0].clone()]);
+                clip(&node, &constants, clip_by_inputs)
+            }
             _ => {
+                // What moves quantized values moves floats now.
+                if node.input.iter().any(|input| floats.contains(input)) {
+                    floats.extend(node.output.iter().cloned());
+                }
                 nodes.push(node);
                 continue;
             }
@@ -65,7 +77,12 @@ pub fn to_float(model: &mut ModelProto) -> Result<()> {
     graph.node = nodes;
     graph.initializer.extend(initializers);
     let read: HashSet<&String> = graph.node.iter().flat_map(|node| &node.input).collect();
-    graph.initializer.retain(|tensor| read.contains(&tensor.name));
+    let kept = |name: &String| read.contains(name) || graph.output.iter().any(|output| output.name == *name);
+    let dropped: HashSet<String> =
+        graph.initializer.iter().map(|tensor| &tensor.name).filter(|name| !kept(name)).cloned().collect();
+    graph.initializer.retain(|tensor| !dropped.contains(&tensor.name));
+    // Old files list initializers among the inputs.
+    graph.input.retain(|input| !dropped.contains(&input.name));
     // Types that values no longer have.
     graph.value_info.clear();
     graph.quantization_annotation.clear();
@@ -106,7 +123,14 @@ fn dequantized(node: &NodeProto, constants: &Constants<'_>) -> Result<TensorProt
     // How many values in a row share a scale.
     let (channels, run) = match scale.len() {
         1 => (1, values.len().max(1)),
-        channels => (channels, dims.get(axis + 1..).ok_or_else(missing)?.iter().product::<usize>().max(1)),
+        channels => (
+            channels,
+            dims.get(axis + 1..)
+                .ok_or_else(missing)?
+                .iter()
+                .fold(1, |all: usize, &side| all.saturating_mul(side))
+                .max(1),
+        ),
     };
     let fits = channels == 1 || dims.get(axis) == Some(&channels);
     if !fits || zero.is_empty() || (zero.len() != 1 && zero.len() != channels) {
@@ -114,7 +138,7 @@ fn dequantized(node: &NodeProto, constants: &Constants<'_>) -> Result<TensorProt
     }
     let float = |(i, &value): (usize, &i64)| {
         let channel = i / run % channels;
-        (value - zero[channel % zero.len()]) as f32 * scale[channel]
+        value.wrapping_sub(zero[channel % zero.len()]) as f32 * scale[channel]
     };
     Ok(TensorProto {
         name: node.output[0].clone(),

@@ -221,6 +221,7 @@ class Job {
       scan,
       video: {
         name: facts.name,
+        size_bytes: facts.size_bytes,
         duration_s: end_s,
         width: facts.width,
         height: facts.height,
