@@ -70,7 +70,7 @@ pub struct Checkpoint {
 /// A part of a journal.
 pub enum Entry {
     /// The first.
-    Begin(Begin),
+    Begin(Box<Begin>),
     /// Frames in order.
     Frames(Vec<Taken>, Checkpoint),
     /// The faces in a candidate, by the frame's position.
@@ -146,7 +146,7 @@ pub fn read(head: [u8; HEAD_BYTES], deflated: &[u8]) -> Option<Entry> {
     let plain = decompress_to_vec_with_limit(deflated, MOST_BYTES).ok()?;
     let (kind, payload) = plain.split_first()?;
     match kind {
-        b'b' => json(payload).map(Entry::Begin),
+        b'b' => json(payload).map(|begin| Entry::Begin(Box::new(begin))),
         b'f' => frames(payload),
         b'p' => json(payload).map(|(index, faces)| Entry::Faces(index, faces)),
         _ => None,

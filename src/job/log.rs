@@ -41,7 +41,7 @@ impl Log {
             .map_err(|_| Error::Usage(format!("cannot be resumed: another framesift is writing {}", path.display())))?;
         let first = read_entry(&mut file);
         match first {
-            Some(Entry::Begin(found)) if found == begin => {}
+            Some(Entry::Begin(found)) if *found == begin => {}
             // Of an older version, or killed before it had begun: nothing to go on with.
             Some(Entry::Begin(found)) if found.format >= begin.format => {
                 return Err(Error::Usage(other(&found, &begin, &path)));

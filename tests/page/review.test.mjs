@@ -38,11 +38,11 @@ pageTest('frames are left out and kept by keyboard, and it can be taken back', a
   await page.keyboard.press('ArrowRight');
   await chosenAgain(page, () => page.keyboard.press('x'));
   assert.ok(!(await kept(page)).includes(before[1]), 'it is left out');
-  assert.equal(await page.locator('#undo').isEnabled(), true);
+  assert.equal(await page.locator('#undo').getAttribute('aria-disabled'), 'false');
   // What is free now may go to another frame; what was decided holds for it.
   await page.locator('#tab-left-out').click();
   const left = page.locator(`.gallery-left-out li[data-index="${before[1]}"]`);
-  assert.match(await left.innerText(), /Decided by you/);
+  assert.match(await left.textContent(), /Decided by you/);
   // Another one that the choice had left out is kept.
   const other = page.locator('.gallery-left-out li:not(.decided)').first();
   const index = Number(await other.getAttribute('data-index'));
@@ -80,6 +80,7 @@ pageTest('people are named, joined and picked, and files sorted by them', async 
   await page.locator(`#person-${first}-name`).fill('Ada / "Lovelace"');
   await page.locator(`#person-${first}-name`).press('Enter');
   await page.waitForFunction(() => document.querySelector('.gallery .box span').innerText !== '');
+  await page.locator(`#person-${second}-same`).focus();
   await page.locator(`#person-${second}-same`).selectOption(String(first));
   await page.waitForFunction((n) => document.querySelectorAll('.people li[data-person]').length === n - 1, number);
   await chosenAgain(page, () => page.locator(`#person-${first}-only`).check());
@@ -127,6 +128,7 @@ pageTest('a frame is looked at closely, and one beside it kept instead', async (
   const before = await kept(page);
   const opener = page.locator('.gallery .picture').nth(2);
   await opener.click();
+  page.on('dialog', (dialog) => void dialog.accept());
   const viewer = page.locator('dialog.viewer');
   await page.locator(`dialog[data-full="${before[2]}"]`).waitFor();
   const size = await viewer.locator('.stage img').evaluate(async (img) => (await img.decode(), [img.naturalWidth, img.naturalHeight]));
@@ -166,16 +168,20 @@ pageTest('a folder gets the same as the ZIP, in the formats that were chosen', a
   assert.equal(coco.images.length, 4);
   assert.ok(entries.has(manifest.frames[0].file.replace('.png', '.txt')));
   await page.locator('#save-folder').click();
-  await page.waitForFunction(() => /saved to out/.test(document.querySelector('main > [role="status"]').textContent));
+  await page.waitForFunction(() => /saved to the folder “people-framesift”/.test(document.querySelector('#saved').textContent));
   const names = await page.evaluate(async () => {
     const walk = async (folder, path) => {
       const names = [];
       for await (const [name, entry] of folder) names.push(...(entry.kind === 'directory' ? await walk(entry, `${path}${name}/`) : [`${path}${name}`]));
       return names;
     };
-    return walk(await (await navigator.storage.getDirectory()).getDirectoryHandle('out'), '');
+    const out = await (await navigator.storage.getDirectory()).getDirectoryHandle('out');
+    return walk(await out.getDirectoryHandle('people-framesift'), '');
   });
   assert.deepEqual(names.sort(), [...entries.keys()].sort());
+  // A second time it is another folder, so that nothing is overwritten.
+  await page.locator('#save-folder').click();
+  await page.waitForFunction(() => /people-framesift-2/.test(document.querySelector('#saved').textContent));
   assert.equal((await context.pages()).length, 1);
 }, {
   // The page's own private folder in the place of one that a person would choose.
@@ -242,6 +248,7 @@ for (const colorScheme of ['light', 'dark']) {
     await page.locator('#file').setInputFiles(media('text.mp4'));
     await page.locator('#failure p').first().waitFor();
     await assertAccessible(page, 'failure');
+    assert.equal(await page.locator('#done').isVisible(), true, 'a file that cannot be opened does not cost the result');
     for (const width of [360, 1024, 3840]) {
       await page.setViewportSize({ width, height: 800 });
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);

@@ -9,14 +9,19 @@ import JobWorker from './workers/job.worker?worker&inline';
 /** A job that does not answer a cancel request within this time is ended by force. */
 const CANCEL_MS = 3000;
 
+/** Workers that fail as often as this before they are ready are not started again. */
+const MOST_FAILED_STARTS = 2;
+
 export const MAX_WORKERS = 4;
 
 export class Engine {
   private workers: Worker[] = [];
   private job!: Worker;
   private cancelTimer: ReturnType<typeof setTimeout> | undefined;
-  private file: File | undefined;
-  private choosing = false;
+  private choosing = 0;
+  private requests = 0;
+  /** Restarts since a job was ready: workers that fail as they start would be replaced for ever. */
+  private failedStarts = 0;
   private nextChoice: Options | undefined;
 
   constructor(
@@ -26,28 +31,34 @@ export class Engine {
     this.start();
   }
 
-  open(file: File): void {
-    this.file = file;
-    this.send({ type: 'open', file });
+  /** Opens a file; `opened` follows with the number that this returns. */
+  open(file: File): number {
+    this.nextChoice = undefined;
+    this.requests += 1;
+    this.send({ type: 'open', file, request: this.requests });
+    return this.requests;
   }
 
   scan(options: Options): void {
-    this.send({ type: 'scan', options });
+    this.nextChoice = undefined;
+    this.sendChoice({ type: 'scan', options });
   }
 
   /** Chooses again. While a choice is under way only the latest wish waits. */
   select(options: Options): void {
-    if (this.choosing) this.nextChoice = options;
+    if (this.choosing > 0) this.nextChoice = options;
     else this.sendChoice({ type: 'select', options });
   }
 
   /** Makes a frame that is no candidate one, and chooses. */
   include(index: number, options: Options): void {
+    this.nextChoice = undefined;
     this.sendChoice({ type: 'include', index, options });
   }
 
   /** Looks for who is on photos, and chooses. */
   lookFor(photos: File[], options: Options): void {
+    this.nextChoice = undefined;
     this.sendChoice({ type: 'reference', photos, options });
   }
 
@@ -65,25 +76,24 @@ export class Engine {
     this.send({ type: 'pause', paused });
   }
 
-  /** Ends what is under way; `cancelled` follows. */
-  cancel(): void {
+  /** Ends what is under way; `cancelled` follows. `force`: by new workers if it does not end soon, which costs the scan. */
+  cancel(force: boolean): void {
     this.send({ type: 'cancel' });
-    this.cancelTimer ??= setTimeout(() => {
-      this.restart();
-      this.onMessage({ type: 'cancelled' });
-    }, CANCEL_MS);
+    if (force) this.cancelTimer ??= setTimeout(() => this.restart(), CANCEL_MS);
   }
 
   private sendChoice(message: ToJob): void {
-    this.choosing = true;
+    this.choosing += 1;
     this.send(message);
   }
 
+  /** A choice has come, or failed. */
   private chosen(): void {
-    this.choosing = false;
+    this.choosing = Math.max(0, this.choosing - 1);
     const next = this.nextChoice;
+    if (this.choosing > 0 || !next) return;
     this.nextChoice = undefined;
-    if (next) this.select(next);
+    this.select(next);
   }
 
   private send(message: ToJob): void {
@@ -101,9 +111,10 @@ export class Engine {
       ports.push(port2);
     }
     this.job.onmessage = ({ data }: MessageEvent<FromJob>) => {
-      if (data.type !== 'progress' && data.type !== 'candidate') this.clearCancelTimer();
+      if (['cancelled', 'selected', 'exported', 'failed'].includes(data.type)) this.clearCancelTimer();
+      if (data.type === 'ready') this.failedStarts = 0;
       this.onMessage(data);
-      if (data.type === 'selected' || data.type === 'failed') this.chosen();
+      if (data.type === 'selected' || data.type === 'failed' || data.type === 'cancelled') this.chosen();
     };
     this.job.postMessage({ type: 'init', assets: this.assets, pool: ports } satisfies ToJob, ports);
   }
@@ -112,11 +123,9 @@ export class Engine {
   private supervise(worker: Worker): Worker {
     worker.onerror = (event) => {
       event.preventDefault();
-      this.restart();
-      this.onMessage({
-        type: 'failed',
-        failure: T.failures.workerStopped(event.message),
-      });
+      this.failedStarts += 1;
+      if (this.failedStarts <= MOST_FAILED_STARTS) this.restart();
+      this.onMessage({ type: 'failed', failure: T.failures.workerStopped(event.message) });
     };
     this.workers.push(worker);
     return worker;
@@ -124,11 +133,15 @@ export class Engine {
 
   private restart(): void {
     this.clearCancelTimer();
-    this.choosing = false;
+    this.choosing = 0;
     this.nextChoice = undefined;
-    for (const worker of this.workers.splice(0)) worker.terminate();
+    for (const worker of this.workers.splice(0)) {
+      worker.onerror = null;
+      worker.onmessage = null;
+      worker.terminate();
+    }
     this.start();
-    if (this.file) this.send({ type: 'open', file: this.file });
+    this.onMessage({ type: 'restarted' });
   }
 
   private clearCancelTimer(): void {

@@ -26,7 +26,10 @@ let state: State = 'loading';
 let manifest: Manifest | undefined;
 let edits: Edits = {};
 let reference: string[] = [];
-let savedTo = '';
+/** The file that is open or being opened, and the number of that request. */
+let file: File | undefined;
+let opening = 0;
+let duration_s = 0;
 const thumbnails = new Map<number, Blob>();
 const portraits = new Map<number, { bbox: Candidate['faces'][number]['bbox']; blob: Blob }[]>();
 const history = new History<Options>();
@@ -45,7 +48,12 @@ const fileInput = h('input', {
   id: 'file',
   class: 'visually-hidden',
   accept: 'video/*,.mp4,.m4v,.mov,.mkv,.webm,.ts,.mts,.m2ts',
-  onchange: () => fileInput.files?.[0] && open(fileInput.files[0]),
+  onchange: () => {
+    const chosen = fileInput.files?.[0];
+    if (chosen) open(chosen);
+    // So that the same file can be chosen again, for another scan.
+    fileInput.value = '';
+  },
 });
 const dropTitle = h('strong', {}, T.drop.choose);
 const drop = h('label', { class: 'drop', for: 'file' }, dropTitle, h('span', {}, T.drop.hint));
@@ -71,7 +79,7 @@ const startRow = h('div', { class: 'actions' }, start);
 const settings = h('section', { class: 'panel', 'aria-labelledby': 'settings-title' }, h('h2', { id: 'settings-title' }, T.settings.title), form.element, share, startRow);
 
 const liveTimeline = new Timeline(() => undefined);
-const running = new RunPanel({ pause: (paused) => engine?.pause(paused), cancel: () => engine?.cancel() }, status, liveTimeline.element);
+const running = new RunPanel({ pause: (paused) => engine?.pause(paused), cancel: () => engine?.cancel(state === 'running') }, status, liveTimeline.element);
 
 const undo = h('button', { type: 'button', class: 'secondary', id: 'undo', onclick: () => travel('undo') }, T.result.undo);
 const redo = h('button', { type: 'button', class: 'secondary', id: 'redo', onclick: () => travel('redo') }, T.result.redo);
@@ -88,11 +96,12 @@ const timeline = new Timeline((scene) => gallery.showScene(scene));
 const people = new People({
   portrait,
   personName,
-  isOnly: (person) => edits.only_people?.includes(person) ?? false,
+  only: () => [...new Set((edits.only_people ?? []).map(really))],
   setOnly: (person, only) => {
-    const others = (edits.only_people ?? []).filter((other) => other !== person);
+    const others = (edits.only_people ?? []).filter((other) => really(other) !== person);
     edit({ only_people: only ? [...others, person] : others });
   },
+  everyone: () => edit({ only_people: [] }),
   rename: (person, name) => editPerson(person, name === '' ? {} : { name }, 'name'),
   join: (person, into) => editPerson(person, into === undefined ? {} : { same_as: into }, 'same_as'),
   joined: () => (edits.people ?? []).flatMap(({ id, same_as }) => (same_as === undefined ? [] : [{ id, into: same_as }])),
@@ -105,6 +114,7 @@ const viewer = new Viewer({
   personName,
   request: (index) => engine?.frame(index),
   decide,
+  closed: (index) => gallery.focusNear(index),
 });
 const exporting = new ExportPanel({ changed: () => changed(false), save });
 const done = h(
@@ -161,13 +171,19 @@ function fail({ title, advice }: Failure): void {
   message.replaceChildren(h('p', {}, h('strong', {}, title)), h('p', {}, advice));
 }
 
-function open(file: File): void {
+function open(chosen: File): void {
   if (!engine || fileInput.disabled) return;
+  if (state === 'done' && history.canUndo && !confirm(T.leave)) return;
+  file = chosen;
   message.replaceChildren();
-  facts.replaceChildren();
+  viewer.close();
+  before = state === 'opening' ? before : state;
   enter('opening');
-  engine.open(file);
+  opening = engine.open(chosen);
 }
+
+/** Where the page was before it began to open a file, which may fail. */
+let before: State = 'idle';
 
 /** All that the next choice depends on. */
 function options(): Options {
@@ -182,9 +198,10 @@ function options(): Options {
 }
 
 function run(): void {
-  if (!engine || !form.element.reportValidity()) return;
+  if (!engine || !form.check()) return;
   message.replaceChildren();
   forget();
+  liveTimeline.begin(duration_s);
   enter('running');
   running.begin('count');
   engine.scan(options());
@@ -197,14 +214,15 @@ function forget(): void {
   gallery.clear();
   people.clear();
   history.clear();
+  viewer.close();
   manifest = undefined;
   edits = {};
   reference = [];
 }
 
 function save(folder?: FileSystemDirectoryHandle): void {
-  if (!engine || !form.element.reportValidity()) return;
-  savedTo = folder?.name ?? '';
+  if (!engine || !form.check()) return;
+  message.replaceChildren();
   enter('exporting');
   running.begin('export');
   engine.export(options(), folder);
@@ -226,12 +244,14 @@ function changed(going: boolean): void {
 }
 
 function chooseAgain(): void {
+  message.replaceChildren();
   chosenBy = options();
   engine?.select(chosenBy);
   showHistory();
 }
 
 function edit(change: Edits): void {
+  history.close();
   history.note(chosenBy);
   edits = { ...edits, ...change };
   chooseAgain();
@@ -279,12 +299,25 @@ function travel(way: 'undo' | 'redo'): void {
   form.write(to);
   exporting.write(to);
   edits = to.edits ?? {};
+  window.history.replaceState(null, '', `#${toFragment(options())}`);
   chooseAgain();
 }
 
+/** Not `disabled`, which would take the focus away from who presses it. */
 function showHistory(): void {
-  undo.disabled = !history.canUndo;
-  redo.disabled = !history.canRedo;
+  undo.setAttribute('aria-disabled', String(!history.canUndo));
+  redo.setAttribute('aria-disabled', String(!history.canRedo));
+}
+
+/** Who a person really is, as the result has it. */
+function really(person: number): number {
+  const seen = new Set<number>();
+  let now = person;
+  for (let next: number | undefined = now; next !== undefined && !seen.has(next); next = edits.people?.find(({ id }) => id === now)?.same_as) {
+    seen.add(next);
+    now = next;
+  }
+  return now;
 }
 
 function personName(person: number): string {
@@ -303,10 +336,21 @@ function receive(data: FromJob): void {
       privacy.title = data.device;
       break;
     case 'opened':
+      // Another file may have been chosen since.
+      if (data.request !== opening) break;
+      forget();
       showFacts(data.facts);
-      liveTimeline.begin(data.facts.duration_s);
+      duration_s = data.facts.duration_s;
       enter('ready');
       start.focus();
+      break;
+    case 'restarted':
+      // What was scanned went with the workers.
+      forget();
+      enter('opening');
+      before = 'idle';
+      if (file && engine) opening = engine.open(file);
+      else enter('idle');
       break;
     case 'progress':
       if (state !== 'running' && state !== 'exporting') break;
@@ -330,18 +374,59 @@ function receive(data: FromJob): void {
     case 'exported':
       enter('done');
       if (data.zip) download(data.zip, `${stem(data.manifest)}-framesift.zip`);
-      status.textContent = data.zip ? T.export.saved(data.zip.size) : T.export.savedFolder(data.manifest.frames.length, savedTo);
+      showSaved(data.manifest, data.zip ? T.export.saved(data.zip.size) : T.export.savedFolder(data.manifest.frames.length, data.folder ?? ''));
       break;
     case 'cancelled':
-      status.textContent = T.running.cancelled;
-      enter(manifest && state === 'exporting' ? 'done' : 'ready');
+      if (state === 'exporting') {
+        enter('done');
+        exporting.say(T.export.cancelled);
+        exporting.zip.focus();
+      } else {
+        status.textContent = T.running.cancelled;
+        enter('ready');
+        start.focus();
+      }
       break;
     case 'failed':
-      fail(data.failure);
-      if (state === 'done') reference = [];
-      enter(state === 'running' ? 'ready' : state === 'exporting' || state === 'done' ? 'done' : 'idle');
+      receiveFailure(data.failure);
       break;
   }
+}
+
+function receiveFailure(failure: Failure): void {
+  fail(failure);
+  message.scrollIntoView({ block: 'nearest' });
+  switch (state) {
+    case 'running':
+      enter('ready');
+      break;
+    case 'exporting':
+      enter('done');
+      break;
+    case 'opening':
+      // What was there is still there.
+      enter(before === 'done' && manifest ? 'done' : 'idle');
+      break;
+    case 'done':
+      // The wish that failed is not part of the result.
+      if (manifest) {
+        reference = manifest.options.reference ?? [];
+        edits = manifest.options.edits ?? {};
+        chosenBy = options();
+        people.show(manifest);
+      }
+      break;
+    case 'loading':
+    case 'idle':
+    case 'ready':
+      break;
+  }
+}
+
+function showSaved({ frames }: Manifest, text: string): void {
+  const lost = (manifest?.frames.length ?? 0) - frames.length;
+  exporting.say(lost > 0 ? `${text} ${T.export.lost(lost)}` : text);
+  exporting.zip.focus();
 }
 
 function receiveCandidate({ index, time_s, thumbnail, faces }: Candidate): void {
@@ -412,26 +497,30 @@ async function copyLink(): Promise<void> {
 for (const name of ['dragover', 'drop'] as const) {
   window.addEventListener(name, (event) => {
     event.preventDefault();
-    const file = event.dataTransfer?.files[0];
-    if (name === 'drop' && file) open(file);
+    const dropped = event.dataTransfer?.files[0];
+    // A photo that is dropped on a result is of someone to look for.
+    if (name === 'drop' && dropped?.type.startsWith('image/') && state === 'done') lookFor([dropped]);
+    else if (name === 'drop' && dropped) open(dropped);
     document.body.classList.toggle('dragging', name === 'dragover' && !fileInput.disabled);
   });
 }
 window.addEventListener('dragleave', () => document.body.classList.remove('dragging'));
 window.addEventListener('beforeunload', (event) => {
-  if (state === 'running' || state === 'exporting') event.preventDefault();
+  if (state === 'running' || state === 'exporting' || (state === 'done' && history.canUndo)) event.preventDefault();
 });
 window.addEventListener('keydown', (event) => {
   const target = event.target as HTMLElement;
   const writes = target instanceof HTMLInputElement && ['text', 'number'].includes(target.type);
-  if (state !== 'done' || writes || !(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== 'z') return;
+  const key = event.key.toLowerCase();
+  if (state !== 'done' || writes || !(event.ctrlKey || event.metaKey) || (key !== 'z' && key !== 'y')) return;
   event.preventDefault();
-  travel(event.shiftKey ? 'redo' : 'undo');
+  travel(event.shiftKey || key === 'y' ? 'redo' : 'undo');
 });
 
 form.write(fromFragment(location.hash));
 enter('loading');
 if (typeof VideoDecoder === 'undefined') {
+  privacyText.textContent = T.privacy.short;
   fail(T.failures.noWebCodecs);
 } else {
   try {

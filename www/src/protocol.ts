@@ -58,14 +58,14 @@ export interface Portrait {
 
 export interface FullFrame {
   index: number;
-  time_s: number;
+  time_s?: number;
   /** Missing where it could not be decoded. */
   jpeg?: Uint8Array<ArrayBuffer>;
 }
 
 export type ToJob =
   | { type: 'init'; assets: Assets; pool: MessagePort[] }
-  | { type: 'open'; file: File }
+  | { type: 'open'; file: File; request: number }
   | { type: 'scan'; options: Options }
   | { type: 'select'; options: Options }
   /** Makes a frame a candidate that is none, and chooses. */
@@ -81,14 +81,16 @@ export type ToJob =
 
 export type FromJob =
   | { type: 'ready'; device: string }
-  | { type: 'opened'; facts: VideoFacts }
+  | { type: 'opened'; facts: VideoFacts; request: number }
+  /** The workers were replaced; the file is being opened again, and what was scanned is lost. */
+  | { type: 'restarted' }
   | { type: 'progress'; progress: Progress }
   | { type: 'candidate'; candidate: Candidate }
   /** Where scenes begin, as far as the scan has come, in seconds. */
   | { type: 'scenes'; starts_s: number[] }
   | { type: 'frame'; frame: FullFrame }
   | { type: 'selected'; manifest: Manifest; wasm_memory_bytes: number }
-  | { type: 'exported'; zip?: Blob; manifest: Manifest }
+  | { type: 'exported'; zip?: Blob; folder?: string; manifest: Manifest }
   | { type: 'cancelled' }
   | { type: 'failed'; failure: Failure };
 

@@ -23,7 +23,7 @@ export function fromFragment(fragment: string): Partial<Settings> {
   const parts = new URLSearchParams(fragment.replace(/^#/, ''));
   const settings: Partial<Settings> = {};
   const number = (name: string, least: number, most: number) => {
-    const value = Number(parts.get(name) ?? Number.NaN);
+    const value = Number(parts.get(name) || Number.NaN);
     return value >= least && value <= most ? value : undefined;
   };
   const oneOf = <K extends string>(name: string, values: readonly K[]) => values.find((value) => value === parts.get(name));
@@ -58,6 +58,8 @@ export function toConfig(options: Options): string {
     `crops = "${options.crops}"`,
     `folders = "${options.folders}"`,
     ...(options.also?.length ? [`also = [${options.also.map((also) => `"${also}"`).join(', ')}]`] : []),
+    `batch = ${options.batch}`,
+    `workers = ${options.workers}`,
     `embeddings = ${options.embeddings}`,
   ];
   return `${lines.join('\n')}\n`;

@@ -97,9 +97,9 @@ export const T = {
     short: 'Nothing leaves this tab',
     title: 'What leaves this tab: nothing',
     text: [
-      'The video is decoded and looked at on this machine. When the page had loaded its own files it forbade itself the network, which no code can take back.',
+      'The video is decoded and looked at on this machine. When the page had loaded its own files it forbade itself every connection, which no code of it can take back.',
       'Check it: open the developer tools (F12), Network, and run a job: no request follows. Or switch the network off now: the page goes on working.',
-      'Nothing is stored either, except the file that you save. Closing the tab forgets everything.',
+      'Nothing is stored either, except the file that you save: a ZIP grows in the browser’s private folder, from which it is removed when this page is opened again.',
     ],
   },
   drop: {
@@ -167,6 +167,7 @@ export const T = {
     config: 'Save as the command’s config file',
   },
   start: 'Start',
+  leave: 'Open another file? The result and your decisions are lost.',
   estimate: (seconds: number) => `${durationText(seconds)} on this machine, judged by its size`,
   running: {
     title: 'Working',
@@ -211,8 +212,8 @@ export const T = {
     inOrder: 'In order of time',
     nobody: 'No face',
     byQuality: 'Best faces first',
-    frameAlt: (time_s: number, people: string) => `Frame at ${timeText(time_s, 2)}${people ? `, showing ${people}` : ''}`,
-    open: (time_s: number) => `Look at the frame at ${timeText(time_s, 2)}`,
+    open: (time_s: number, people: string) => `Look at the frame at ${timeText(time_s, 2)}${people ? `, showing ${people}` : ''}`,
+    nothingLeftOut: 'No candidate was left out.',
     leaveOut: 'Leave out',
     keep: 'Keep',
     decided: 'Decided by you',
@@ -240,6 +241,7 @@ export const T = {
     referenceHint: 'Only frames with them are kept. The photos stay in this tab.',
     referenceIs: (names: string) => `Looking for who is on ${names}.`,
     everyone: 'Look for everyone again',
+    onlyThese: (names: string) => `Only frames with ${names} are kept.`,
     box: (name: string, quality: number, flags: string) => `${name}, quality ${quality.toFixed(2)}${flags ? `, ${flags}` : ''}`,
   },
   viewer: {
@@ -250,7 +252,7 @@ export const T = {
     stepBack: 'One frame back',
     stepOn: 'One frame on',
     loading: 'Decoding at full quality …',
-    lost: 'This frame could not be decoded again; this is its small picture.',
+    lost: 'This frame could not be decoded again.',
     boxes: 'Boxes and points',
     index: 'Frame',
     time: 'Time',
@@ -286,7 +288,9 @@ export const T = {
       csv: 'faces.csv',
     },
     saved: (bytes: number) => `Saved ${bytesText(bytes)}.`,
-    savedFolder: (n: number, name: string) => `${count(n, 'frame')} saved to ${name}.`,
+    savedFolder: (n: number, name: string) => `${count(n, 'frame')} saved to the folder “${name}”.`,
+    lost: (n: number) => `${count(n, 'frame')} could not be decoded again and ${n === 1 ? 'is' : 'are'} not among them.`,
+    cancelled: 'Saving was cancelled. What was written so far is incomplete.',
     writing: 'Saving',
   },
   failures: {
@@ -300,7 +304,7 @@ export const T = {
     }),
     workerStopped: (why: string) => ({
       title: `A background worker stopped: ${why || 'no reason given'}.`,
-      advice: 'Close other tabs to free memory, or try with fewer workers. The file is still chosen: press Start to try again.',
+      advice: 'Close other tabs to free memory, or try with fewer workers. What was scanned is lost; the file is still chosen: press Start to try again.',
     }),
   },
 };

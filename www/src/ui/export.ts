@@ -32,6 +32,7 @@ export class ExportPanel {
   private readonly crops = select('crops', ['loose', 'arcface112', 'ffhq512', 'none'], T.export.cropKinds, () => this.host.changed());
   private readonly folders = select('folders', ['flat', 'scene', 'person'], T.export.folderKinds, () => this.host.changed());
   private readonly also: { name: Dataset; input: HTMLInputElement }[];
+  private readonly said = h('p', { class: 'hint', id: 'saved', role: 'status' });
   private readonly estimate = h('p', { class: 'hint', id: 'estimate' });
 
   constructor(private readonly host: ExportHost) {
@@ -48,6 +49,7 @@ export class ExportPanel {
       h('h2', { id: 'export-title' }, T.export.title),
       h('div', { class: 'actions' }, this.zip, this.folder),
       this.estimate,
+      this.said,
       h(
         'details',
         {},
@@ -86,14 +88,20 @@ export class ExportPanel {
     for (const { name, input } of this.also) input.checked = also.includes(name);
   }
 
+  /** What came of saving. */
+  say(text: string): void {
+    this.said.textContent = text;
+  }
+
   show(manifest: Manifest): void {
+    this.said.textContent = '';
     const { frames, options, video } = manifest;
     const bytes = BYTES_PER_PIXEL[options.format];
     const faces = frames.flatMap((frame) => frame.faces).filter((face) => face.crop);
     const side = { none: () => 0, arcface112: () => 112, ffhq512: () => 512, loose: (w: number, hgt: number) => FACE_MARGIN * Math.max(w, hgt) };
     const pixels = frames.length * video.width * video.height;
     const facePixels = faces.reduce((sum, { bbox: [, , w, hgt] }) => sum + side[options.crops](w, hgt) ** 2, 0);
-    const tables = 2 + (options.also ?? []).reduce((sum, name) => sum + (name === 'yolo' ? frames.length + 1 : name === 'imagefolder' ? 2 : 1), 0);
+    const tables = 2 + (options.also ?? []).reduce((sum, name) => sum + (name === 'yolo' ? frames.length + 1 : name === 'imagefolder' && faces.length > 0 ? 2 : 1), 0);
     // Faces are kept with more quality than frames.
     this.estimate.textContent = T.export.estimate(frames.length + faces.length + tables, bytes * (pixels + 1.8 * facePixels));
     this.zip.disabled = frames.length === 0;

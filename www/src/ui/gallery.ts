@@ -82,6 +82,7 @@ export class Gallery {
     this.cards.clear();
     this.list.replaceChildren();
     this.urls.clear();
+    this.manifest = undefined;
     this.showsKept = true;
   }
 
@@ -128,6 +129,7 @@ export class Gallery {
         return [...groups].sort(([a], [b]) => a - b).map(([, group]) => group);
       case 'quality': {
         const best = ({ kept }: Card) => Math.max(0, ...(kept?.faces ?? []).map((face) => face.quality));
+        if (cards.length === 0) return [];
         return [{ title: T.gallery.byQuality, cards: cards.sort((a, b) => best(b) - best(a)) }];
       }
     }
@@ -143,7 +145,7 @@ export class Gallery {
     }
     this.list.setAttribute('aria-labelledby', this.showsKept ? 'tab-kept' : 'tab-left-out');
     this.sorts.disabled = !this.showsKept;
-    const focused = document.activeElement?.closest<HTMLElement>('[data-index]')?.dataset['index'];
+    const focused = document.activeElement?.closest<HTMLElement>('li[data-index]')?.dataset['index'];
     const before = this.cards;
     this.cards = new Map();
     const run = ++this.pending;
@@ -156,16 +158,28 @@ export class Gallery {
       }
       return h('section', { class: 'group' }, h('h3', {}, title, ' ', h('span', { class: 'count' }, number(cards.length))), list);
     });
-    if (groups.length === 0) sections.push(h('section', { class: 'group empty' }, h('p', {}, T.gallery.empty)));
+    if (groups.length === 0) {
+      sections.push(h('section', { class: 'group empty' }, h('p', {}, this.showsKept ? T.gallery.empty : T.gallery.nothingLeftOut)));
+    }
     // The first screenful at once, the rest when there is time.
     let shown = 0;
     const more = (most: number) => {
       for (let n = 0; n < most && shown < waiting.length; n++) waiting[shown++]?.();
       if (shown < waiting.length) setTimeout(() => run === this.pending && more(2));
     };
-    more(6);
+    // As much as there was before, so that the page does not get shorter under the user.
+    more(Math.max(6, Math.ceil(before.size / CHUNK)));
     this.list.replaceChildren(...sections);
-    if (focused) this.list.querySelector<HTMLElement>(`[data-index="${focused}"] .picture`)?.focus({ preventScroll: true });
+    if (focused !== undefined && this.list.contains(document.activeElement) === false) this.focusNear(Number(focused));
+  }
+
+  /** Focuses a frame's card, or the nearest one by time where it is gone; the tab where there is none. */
+  focusNear(index: number): void {
+    const items = [...this.list.querySelectorAll<HTMLElement>('li[data-index]')];
+    const distance = (item: HTMLElement) => Math.abs(Number(item.dataset['index']) - index);
+    const nearest = items.reduce<HTMLElement | undefined>((a, b) => (a && distance(a) <= distance(b) ? a : b), undefined);
+    const target = nearest?.querySelector<HTMLElement>('.picture') ?? (this.showsKept ? this.tabs.kept : this.tabs.leftOut);
+    target.focus({ preventScroll: true });
   }
 
   private card(card: Card, manifest: Manifest, before: Map<number, { key: string; element: HTMLElement }>): HTMLElement {
@@ -184,10 +198,10 @@ export class Gallery {
     const blob = this.host.thumbnail(index);
     const picture = h(
       'button',
-      { type: 'button', class: 'picture', 'aria-label': T.gallery.open(time_s), onclick: () => this.host.open(index) },
+      { type: 'button', class: 'picture', 'aria-label': T.gallery.open(time_s, names.join(', ')), onclick: () => this.host.open(index) },
       h('img', {
         src: blob ? this.urls.of(blob) : '',
-        alt: T.gallery.frameAlt(time_s, names.join(', ')),
+        alt: '',
         width: video.width,
         height: video.height,
         loading: 'lazy',
@@ -243,7 +257,8 @@ export class Gallery {
       next?.querySelector<HTMLElement>('.picture')?.focus();
       event.preventDefault();
     };
-    const row = items.filter((other) => other.offsetTop === item.offsetTop && other.parentElement === item.parentElement).length;
+    const first = item.parentElement?.querySelector<HTMLElement>('li');
+    const row = items.filter((other) => other.parentElement === item.parentElement && other.offsetTop === first?.offsetTop).length;
     switch (event.key) {
       case 'ArrowRight':
         return go(at + 1);
@@ -257,9 +272,12 @@ export class Gallery {
         return go(0);
       case 'End':
         return go(items.length - 1);
+      case 'Delete':
+        if (!this.showsKept) return;
+        go(at + 1 < items.length ? at + 1 : at - 1);
+        return this.host.decide(index, false);
       case 'x':
       case 'X':
-      case 'Delete':
         // Its neighbour takes the focus: this card goes away.
         go(at + 1 < items.length ? at + 1 : at - 1);
         return this.host.decide(index, !this.showsKept);

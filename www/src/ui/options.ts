@@ -13,7 +13,10 @@ export type Settings = Pick<
 
 export interface OptionsForm {
   element: HTMLFormElement;
+  /** What it says, or said when it last made sense. */
   read(): Settings;
+  /** Whether it makes sense; otherwise the user is led to what does not. */
+  check(): boolean;
   write(settings: Partial<Settings>): void;
   /** Options that only a new scan can change are fixed after it. */
   setScanned(scanned: boolean): void;
@@ -30,10 +33,11 @@ const PRESETS: Record<Exclude<keyof typeof T.settings.presets, 'custom'>, Partia
 
 /** `onInput` comes with every valid change, `onCommit` when the user is done with a field. */
 export function optionsForm(onInput: () => void, onCommit: () => void): OptionsForm {
-  const numeric = (name: string, value: number, min: number, max: number, step = 1) =>
+  const numeric = (name: string, value: number, min: number, max: number, step: number | 'any' = 1) =>
     h('input', { type: 'number', id: `option-${name}`, name, value, min, max, step, required: true, inputmode: 'numeric' });
   const budget = numeric('budget', DEFAULT_OPTIONS.budget, 1, 100000);
-  const similarity = numeric('similarity', DEFAULT_OPTIONS.similarity, 0, 1, 0.01);
+  const similarity = numeric('similarity', DEFAULT_OPTIONS.similarity, 0, 1, 'any');
+  similarity.inputMode = 'decimal';
   const minFace = numeric('min-face', DEFAULT_OPTIONS.min_face_px, 0, 10000);
   const batch = numeric('batch', DEFAULT_OPTIONS.batch, 1, 500);
   const workers = numeric('workers', DEFAULT_OPTIONS.workers, 1, MAX_WORKERS);
@@ -83,7 +87,7 @@ export function optionsForm(onInput: () => void, onCommit: () => void): OptionsF
   /** A slider beside a number, for the pointer; the keyboard has the number. */
   const sliders: (() => void)[] = [];
   const slider = (input: HTMLInputElement, min: number, max: number) => {
-    const range = h('input', { type: 'range', min, max, step: input.step, tabindex: -1, 'aria-hidden': 'true' });
+    const range = h('input', { type: 'range', min, max, step: input.step === 'any' ? 0.01 : input.step, tabindex: -1, 'aria-hidden': 'true' });
     const follow = () => (range.value = input.value);
     range.addEventListener('input', () => (input.value = range.value));
     input.addEventListener('input', follow);
@@ -130,7 +134,7 @@ export function optionsForm(onInput: () => void, onCommit: () => void): OptionsF
       ),
     ),
   );
-  const read = (): Settings => ({
+  const now = (): Settings => ({
     budget: budget.valueAsNumber,
     similarity: similarity.valueAsNumber,
     batch: batch.valueAsNumber,
@@ -145,6 +149,16 @@ export function optionsForm(onInput: () => void, onCommit: () => void): OptionsF
     face_gates: gates.filter(({ input }) => input.checked).map(({ flag }) => flag),
     embeddings: embeddings.checked,
   });
+  let last = now();
+  const read = () => {
+    if (element.checkValidity()) last = now();
+    return last;
+  };
+  const check = () => {
+    const wrong = element.querySelector<HTMLInputElement>('input:invalid');
+    for (let closed = wrong?.closest('details'); closed; closed = closed.parentElement?.closest('details')) closed.open = true;
+    return element.reportValidity();
+  };
   const showDetectorFields = () => {
     sensitivityField.hidden = detector.value !== 'default';
     thresholdField.hidden = detector.value === 'default';
@@ -164,6 +178,7 @@ export function optionsForm(onInput: () => void, onCommit: () => void): OptionsF
     if (settings.sensitivity) sensitivity.value = settings.sensitivity;
     if (settings.face_gates) for (const { flag, input } of gates) input.checked = settings.face_gates.includes(flag);
     if (settings.embeddings !== undefined) embeddings.checked = settings.embeddings;
+    preset.value = 'custom';
     showDetectorFields();
     sliders.forEach((follow) => follow());
   };
@@ -174,7 +189,11 @@ export function optionsForm(onInput: () => void, onCommit: () => void): OptionsF
     showDetectorFields();
   });
   preset.addEventListener('input', () => {
-    if (preset.value !== 'custom') write({ ...DEFAULT_OPTIONS, embeddings: embeddings.checked, ...PRESETS[preset.value as keyof typeof PRESETS] });
+    const chosen = preset.value;
+    if (chosen === 'custom') return;
+    const kept = { embeddings: embeddings.checked, batch: batch.valueAsNumber, workers: workers.valueAsNumber };
+    write({ ...DEFAULT_OPTIONS, ...kept, ...PRESETS[chosen as keyof typeof PRESETS] });
+    preset.value = chosen;
   });
   element.addEventListener('submit', (event) => event.preventDefault());
   element.addEventListener('input', (event) => {
@@ -182,17 +201,22 @@ export function optionsForm(onInput: () => void, onCommit: () => void): OptionsF
     if (element.checkValidity()) onInput();
   });
   element.addEventListener('change', () => {
-    if (element.reportValidity()) onCommit();
+    check();
+    onCommit();
   });
   return {
     element,
     read,
+    check,
     write,
     setScanned: (scanned) => {
       for (const input of scanOnly) {
         input.disabled = scanned;
         input.title = scanned ? T.settings.afterScan : '';
       }
+      // Its detector needs a scan of its own.
+      const option = preset.querySelector<HTMLOptionElement>('[value="pyscenedetect"]');
+      if (option) option.disabled = scanned;
     },
   };
 }

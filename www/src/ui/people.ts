@@ -7,7 +7,9 @@ import { BlobUrls, h } from './dom';
 export interface PeopleHost {
   portrait(index: number, face: KeptFace): Blob | undefined;
   personName(person: number): string;
-  isOnly(person: number): boolean;
+  /** Whose frames alone are kept; none for everyone's. */
+  only(): number[];
+  everyone(): void;
   setOnly(person: number, only: boolean): void;
   rename(person: number, name: string): void;
   /** Says that two are one, or, without the second, that they are not. */
@@ -31,6 +33,7 @@ export class People {
   readonly element: HTMLElement;
   private readonly urls = new BlobUrls();
   private readonly list = h('ul', { class: 'people', 'aria-label': T.people.title });
+  private readonly title = h('h2', { id: 'people-title', tabindex: -1 }, T.people.title);
   private readonly joins = h('ul', { class: 'joins' });
   private readonly looking = h('div', { class: 'looking', role: 'status' });
   private readonly photos: HTMLInputElement;
@@ -52,7 +55,7 @@ export class People {
     this.element = h(
       'section',
       { class: 'panel', 'aria-labelledby': 'people-title' },
-      h('h2', { id: 'people-title' }, T.people.title),
+      this.title,
       this.list,
       this.joins,
       this.photos,
@@ -68,8 +71,10 @@ export class People {
   }
 
   show(manifest: Manifest): void {
-    const focused = (document.activeElement as HTMLElement | null)?.id;
-    const seen = manifest.people.flatMap((person) => best(person, manifest));
+    const focused = document.activeElement instanceof HTMLElement && this.element.contains(document.activeElement) ? document.activeElement : null;
+    // What is being typed is not taken away.
+    const typed = focused instanceof HTMLInputElement && focused.type === 'text' ? { value: focused.value, at: focused.selectionStart } : null;
+    const seen = best(manifest);
     this.list.replaceChildren(...seen.map((one) => this.card(one, manifest.people)));
     if (seen.length === 0) this.list.append(h('li', { class: 'hint' }, T.people.none));
     this.joins.replaceChildren(
@@ -84,14 +89,19 @@ export class People {
       ),
     );
     const names = this.host.lookingFor();
+    const only = this.host.only();
     this.looking.replaceChildren();
-    if (names.length > 0) {
-      this.looking.append(
-        h('p', { class: 'hint' }, T.people.referenceIs(names.join(', '))),
-        h('button', { type: 'button', class: 'link', onclick: () => this.host.lookFor([]) }, T.people.everyone),
-      );
+    const say = (text: string, run: () => void) =>
+      this.looking.append(h('p', { class: 'hint' }, text), h('button', { type: 'button', class: 'link', onclick: run }, T.people.everyone));
+    if (names.length > 0) say(T.people.referenceIs(names.join(', ')), () => this.host.lookFor([]));
+    if (only.length > 0) say(T.people.onlyThese(only.map((person) => this.host.personName(person)).join(', ')), () => this.host.everyone());
+    if (!focused || focused.isConnected) return;
+    const again = (focused.id && document.getElementById(focused.id)) || this.title;
+    again.focus({ preventScroll: true });
+    if (typed && again instanceof HTMLInputElement) {
+      again.value = typed.value;
+      again.setSelectionRange(typed.at, typed.at);
     }
-    if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
   }
 
   private card({ person, frame, face, most_yaw, most_px }: Seen, all: Person[]): HTMLElement {
@@ -100,22 +110,31 @@ export class People {
     const blob = host.portrait(frame.index, face);
     const id = `person-${person.id}`;
     const others = all.filter((other) => other.id !== person.id);
+    // Everyone in everyone's list would be too much to have ready.
+    const fill = (event: Event) => {
+      const list = event.currentTarget as HTMLSelectElement;
+      if (list.length === 1) list.append(...others.map((other) => h('option', { value: other.id }, host.personName(other.id))));
+    };
     const same = h(
       'select',
       {
         id: `${id}-same`,
         'aria-label': T.people.sameAsLabel(name),
-        onchange: (event: Event) => host.join(person.id, Number((event.target as HTMLSelectElement).value)),
+        onchange: (event: Event) => {
+          const { value } = event.target as HTMLSelectElement;
+          if (value !== '') host.join(person.id, Number(value));
+        },
+        onfocus: fill,
+        onpointerdown: fill,
       },
       h('option', { value: '', selected: true }, T.people.sameAs),
-      ...others.map((other) => h('option', { value: other.id }, host.personName(other.id))),
     );
     return h(
       'li',
       { 'data-person': person.id },
       h(
         'button',
-        { type: 'button', class: 'portrait', 'aria-label': T.people.best(name), onclick: () => host.open(frame.index) },
+        { type: 'button', class: 'portrait', id: `${id}-portrait`, 'aria-label': T.people.best(name), onclick: () => host.open(frame.index) },
         h('img', { src: blob ? this.urls.of(blob) : '', alt: '', width: 112, height: 112 }),
       ),
       h(
@@ -142,7 +161,7 @@ export class People {
             h('input', {
               type: 'checkbox',
               id: `${id}-only`,
-              checked: host.isOnly(person.id),
+              checked: host.only().includes(person.id),
               'aria-label': T.people.onlyOne(name),
               onchange: (event: Event) => host.setOnly(person.id, (event.target as HTMLInputElement).checked),
             }),
@@ -155,16 +174,19 @@ export class People {
   }
 }
 
-function best(person: Person, { frames }: Manifest): Seen[] {
-  let found: Seen | undefined;
+function best({ people, frames }: Manifest): Seen[] {
+  const found = new Map<number, Omit<Seen, 'person'>>();
   for (const frame of frames) {
     for (const face of frame.faces) {
-      if (face.person !== person.id) continue;
-      const most_yaw = Math.max(found?.most_yaw ?? 0, Math.abs(face.pose.yaw_deg));
-      const most_px = Math.max(found?.most_px ?? 0, face.bbox[2], face.bbox[3]);
-      const better = !found || face.quality > found.face.quality;
-      found = better || !found ? { person, frame, face, most_yaw, most_px } : { ...found, most_yaw, most_px };
+      const before = found.get(face.person);
+      const most_yaw = Math.max(before?.most_yaw ?? 0, Math.abs(face.pose.yaw_deg));
+      const most_px = Math.max(before?.most_px ?? 0, face.bbox[2], face.bbox[3]);
+      const better = !before || face.quality > before.face.quality;
+      found.set(face.person, better ? { frame, face, most_yaw, most_px } : { ...before, most_yaw, most_px });
     }
   }
-  return found ? [found] : [];
+  return people.flatMap((person) => {
+    const seen = found.get(person.id);
+    return seen ? [{ person, ...seen }] : [];
+  });
 }

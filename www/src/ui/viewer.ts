@@ -11,6 +11,8 @@ export interface ViewerHost {
   /** Asks for a frame at full quality; `Viewer.receive` follows. */
   request(index: number): void;
   decide(index: number, keep: boolean): void;
+  /** Whoever opened it is gone; it showed this frame last. */
+  closed(index: number): void;
 }
 
 export class Viewer {
@@ -28,6 +30,10 @@ export class Viewer {
   private index = 0;
   private url = '';
   private opener: Element | null = null;
+  /** The frame that was asked for and has not come. */
+  private asked: number | undefined;
+  /** Time of a frame that is no candidate, once the decoder has told it. */
+  private known_s: number | undefined;
 
   constructor(private readonly host: ViewerHost) {
     const button = (label: string, text: string, run: () => void, id: string) =>
@@ -59,9 +65,9 @@ export class Viewer {
     this.element.addEventListener('keydown', (event) => this.onKey(event));
     this.element.addEventListener('close', () => {
       this.free();
-      if (this.opener instanceof HTMLElement) this.opener.focus({ preventScroll: true });
+      if (this.opener instanceof HTMLElement && this.opener.isConnected) this.opener.focus({ preventScroll: true });
+      else this.host.closed(this.index);
     });
-    this.element.addEventListener('click', (event) => event.target === this.element && this.element.close());
   }
 
   open(manifest: Manifest, index: number): void {
@@ -78,9 +84,18 @@ export class Viewer {
     if (this.element.open) this.describe();
   }
 
-  receive({ index, jpeg }: FullFrame): void {
-    if (!this.element.open || index !== this.index) return;
+  close(): void {
+    if (this.element.open) this.element.close();
+  }
+
+  receive({ index, time_s, jpeg }: FullFrame): void {
+    this.asked = undefined;
+    if (!this.element.open) return;
+    // One at a time, and then the one that is looked at by now.
+    if (index !== this.index) return this.ask();
     this.element.dataset['full'] = String(index);
+    if (time_s !== undefined) this.known_s = time_s;
+    this.describe();
     if (!jpeg) {
       this.state.textContent = T.viewer.lost;
       return;
@@ -95,11 +110,19 @@ export class Viewer {
     this.index = Math.min(Math.max(0, index), manifest.video.frames_decoded - 1);
     const small = this.host.thumbnail(this.index);
     if (small) this.showPicture(small);
-    this.stage.style.setProperty('aspect-ratio', `${manifest.video.width} / ${manifest.video.height}`);
-    this.state.textContent = T.viewer.loading;
+    else this.free();
+    this.stage.style.setProperty('--ratio', String(manifest.video.width / manifest.video.height));
+    this.known_s = undefined;
     delete this.element.dataset['full'];
-    this.host.request(this.index);
     this.describe();
+    this.state.textContent = `${this.title.textContent ?? ''}. ${T.viewer.loading}`;
+    this.ask();
+  }
+
+  private ask(): void {
+    if (this.asked !== undefined) return;
+    this.asked = this.index;
+    this.host.request(this.index);
   }
 
   private showPicture(blob: Blob): void {
@@ -123,7 +146,7 @@ export class Viewer {
     const { manifest, index } = this;
     const known = this.kept() ?? manifest?.rejected.find((frame) => frame.index === index);
     // Between candidates only the decoder knows; near enough for a title.
-    return known?.time_s ?? (index / Math.max(1, manifest?.video.frames_decoded ?? 1)) * (manifest?.video.duration_s ?? 0);
+    return known?.time_s ?? this.known_s ?? (index / Math.max(1, manifest?.video.frames_decoded ?? 1)) * (manifest?.video.duration_s ?? 0);
   }
 
   private describe(): void {
@@ -194,7 +217,7 @@ export class Viewer {
       '.': () => this.step(1),
       x: () => this.toggle(),
     };
-    const run = keys[event.key];
+    const run = keys[event.key.toLowerCase()] ?? keys[event.key];
     if (!run) return;
     event.preventDefault();
     run();

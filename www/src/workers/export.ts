@@ -16,7 +16,8 @@ import { copyFrame, samplesAt } from './decode';
 import { UserError } from './failure';
 import type { Accepted, Pixels, Pool } from './pool';
 
-const EXPORT_FILE = 'framesift-export.zip';
+/** ZIPs in the making have such names, with a number of their own: two tabs may save at once. */
+const EXPORT_FILE = 'framesift-export-';
 
 interface Entry {
   name: string;
@@ -54,8 +55,9 @@ export class ExportFiles {
     return { zip, manifest: this.final };
   }
 
-  /** The manifest comes last, so that a folder that has one is whole. */
-  async toFolder(folder: FileSystemDirectoryHandle): Promise<{ manifest: Manifest }> {
+  /** Into a new folder in a folder. The manifest comes last, so that one that has it is whole. */
+  async toFolder(parent: FileSystemDirectoryHandle, wanted: string): Promise<{ manifest: Manifest; folder: string }> {
+    const folder = await newFolder(parent, wanted);
     for await (const { name, input } of this.entries()) {
       try {
         await write(folder, name, input);
@@ -64,7 +66,7 @@ export class ExportFiles {
         throw new UserError(`“${name}” could not be written to the folder (${why}).`, 'Choose another folder, or one with more room. What was written before is still there.');
       }
     }
-    return { manifest: this.final };
+    return { manifest: this.final, folder: folder.name };
   }
 
   private async *entries(): AsyncGenerator<Entry> {
@@ -86,15 +88,29 @@ export class ExportFiles {
   }
 }
 
+/** A folder of this name, or with a number behind it where there is one already. */
+async function newFolder(parent: FileSystemDirectoryHandle, name: string): Promise<FileSystemDirectoryHandle> {
+  const names = new Set<string>();
+  for await (const one of parent.keys()) names.add(one);
+  let free = name;
+  for (let number = 2; names.has(free); number++) free = `${name}-${number}`;
+  return parent.getDirectoryHandle(free, { create: true });
+}
+
 async function write(root: FileSystemDirectoryHandle, path: string, input: Entry['input']): Promise<void> {
   const parts = path.split('/');
   const name = parts.pop() ?? path;
   let folder = root;
   for (const part of parts) folder = await folder.getDirectoryHandle(part, { create: true });
   const target = await (await folder.getFileHandle(name, { create: true })).createWritable();
-  await target.write(input);
-  // The file gets its content only now.
-  await target.close();
+  try {
+    await target.write(input);
+    // The file gets its content only now.
+    await target.close();
+  } catch (error) {
+    await target.abort().catch(() => undefined);
+    throw error;
+  }
 }
 
 function withoutLost(manifest: Manifest, frames: KeptFrame[], lost: KeptFrame[]): Manifest {
@@ -168,15 +184,31 @@ async function* encoded(
 
 /** `null`, with the stream untouched, where there is no private file system. */
 async function storeInPrivateFileSystem(stream: ReadableStream<Uint8Array>): Promise<Blob | null> {
+  const name = `${EXPORT_FILE}${crypto.randomUUID()}.zip`;
   let handle: FileSystemFileHandle;
   let target: FileSystemWritableFileStream;
   try {
     const root = await navigator.storage.getDirectory();
-    handle = await root.getFileHandle(EXPORT_FILE, { create: true });
+    // Held as long as the worker lives: the file is in use.
+    void navigator.locks.request(name, () => new Promise(() => undefined));
+    handle = await root.getFileHandle(name, { create: true });
     target = await handle.createWritable();
   } catch {
     return null;
   }
   await stream.pipeTo(target);
   return handle.getFile();
+}
+
+/** Removes the ZIPs that tabs have left which are closed. */
+export async function removeLeftovers(): Promise<void> {
+  try {
+    const root = await navigator.storage.getDirectory();
+    const { held = [] } = await navigator.locks.query();
+    for await (const name of root.keys()) {
+      if (name.startsWith(EXPORT_FILE) && !held.some((lock) => lock.name === name)) await root.removeEntry(name);
+    }
+  } catch {
+    // No private file system, so nothing in it.
+  }
 }

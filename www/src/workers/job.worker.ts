@@ -7,7 +7,7 @@
 import { type Box, DEFAULT_OPTIONS, type Manifest, type Options, type Video } from '../manifest';
 import type { Assets, FromJob, Portrait, Progress, ToJob } from '../protocol';
 import { type FrameLayout, type Reserve, copyFrame, decodedFrames, samplesAt } from './decode';
-import { ExportFiles, pixelsOf } from './export';
+import { ExportFiles, pixelsOf, removeLeftovers } from './export';
 import { UserError, describe } from './failure';
 import { Pool } from './pool';
 import { type OpenVideo, countFrames, openVideo } from './video';
@@ -19,6 +19,9 @@ const BATCH_BYTES = 160 * 1024 * 1024;
 const PROGRESS_MS = 100;
 /** Errors of a damaged file that are told one by one; the rest is counted. */
 const NOTES = 20;
+
+/** Longer side of a photo that is looked at, in pixels. */
+const MOST_PHOTO_PX = 2048;
 
 class Cancelled extends Error {}
 
@@ -71,11 +74,8 @@ class Job {
     this.paused = false;
     switch (request.type) {
       case 'open':
-        this.forget();
-        this.video?.input.dispose();
-        this.video = undefined;
-        this.video = await openVideo(request.file);
-        send({ type: 'opened', facts: this.video.facts });
+        await this.open(request.file);
+        send({ type: 'opened', facts: this.opened().facts, request: request.request });
         break;
       case 'scan':
         try {
@@ -98,12 +98,21 @@ class Job {
         this.select(request.options);
         break;
       case 'frame':
-        await this.sendFrame(request.index);
+        // Without it the page shows the small picture.
+        await this.sendFrame(request.index).catch(() => send({ type: 'frame', frame: { index: request.index } }));
         break;
       case 'export':
         await this.exportVideo(this.opened(), request.options, request.folder);
         break;
     }
+  }
+
+  /** What was scanned before is kept where the file cannot be opened. */
+  private async open(file: File): Promise<void> {
+    const video = await openVideo(file);
+    this.forget();
+    this.video?.input.dispose();
+    this.video = video;
   }
 
   private opened(): OpenVideo {
@@ -239,6 +248,7 @@ class Job {
 
   /** Sends the oldest waiting candidate to the pool; waits while the pool is full. */
   private async analyseNext(scan: Scan, { workers }: Options): Promise<void> {
+    await this.untilResumed();
     this.throwIfStopped();
     const { index, time_s, layout } = scan.candidate() as { index: number; time_s: number; layout: unknown };
     const pixels = this.pool.buffer(scan.candidate_bytes);
@@ -279,6 +289,7 @@ class Job {
   private async include(index: number): Promise<void> {
     const { scan } = this.result();
     const { track } = this.opened();
+    this.failure = undefined;
     const reserve: Reserve = (bytes) => new Uint8Array(this.loaded.memory.buffer, scan.reserve(bytes), bytes);
     for await (const sample of samplesAt(track, [scan.time_of(index)])) {
       if (!sample) throw new UserError('This frame could not be decoded again.', 'Choose one beside it.');
@@ -311,10 +322,12 @@ class Job {
     const picture = await createImageBitmap(photo).catch(() => {
       throw new UserError(`“${photo.name}” is no picture that this browser reads.`, 'Take a JPEG, PNG or WebP.');
     });
-    const { width, height } = picture;
+    // Larger than the detector sees it, and small enough for memory.
+    const scale = Math.min(1, MOST_PHOTO_PX / Math.max(picture.width, picture.height));
+    const [width, height] = [picture.width, picture.height].map((side) => Math.max(1, Math.round(side * scale))) as [number, number];
     const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true });
     if (!context) throw new Error('no 2D canvas for a photo');
-    context.drawImage(picture, 0, 0);
+    context.drawImage(picture, 0, 0, width, height);
     picture.close();
     const pixels = new Uint8Array(context.getImageData(0, 0, width, height).data.buffer);
     const layout: FrameLayout = {
@@ -354,7 +367,8 @@ class Job {
   }
 
   private select(options: Options): void {
-    const manifest = this.manifest(options);
+    // Identity vectors are for the file, not for the page.
+    const manifest = { ...this.manifest({ ...options, embeddings: false }), options };
     const wasm_memory_bytes = this.loaded.memory.buffer.byteLength + this.pool.wasmMemoryBytes;
     send({ type: 'selected', manifest, wasm_memory_bytes });
   }
@@ -377,7 +391,8 @@ class Job {
       cancelled: () => this.cancelRequested,
     };
     const files = new ExportFiles(track, manifest, this.pool, hooks);
-    const exported = folder ? await files.toFolder(folder) : await files.toZip();
+    const name = `${manifest.video.name.replace(/\.[^.]+$/, '') || 'video'}-framesift`;
+    const exported = folder ? await files.toFolder(folder, name) : await files.toZip();
     this.throwIfCancelled();
     send({ type: 'exported', ...exported });
   }
@@ -403,10 +418,12 @@ self.onmessage = ({ data }: MessageEvent<ToJob>) => {
   queue = queue.then(async () => {
     try {
       if (data.type === 'init') {
+        await removeLeftovers();
         job = new Job(data.assets, data.pool);
         send({ type: 'ready', device: job.device });
       } else {
-        await job?.run(data);
+        if (!job) throw new Error('the background worker did not start');
+        await job.run(data);
       }
     } catch (error) {
       send(error instanceof Cancelled ? { type: 'cancelled' } : { type: 'failed', failure: describe(error) });
