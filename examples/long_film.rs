@@ -104,6 +104,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         let video = Video {
             name: "generated".into(),
+            size_bytes: None,
+            hdr: None,
             duration_s,
             width: WIDTH as u32,
             height: HEIGHT as u32,

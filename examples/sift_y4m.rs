@@ -82,6 +82,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let video = Video {
         name: "y4m".into(),
+        size_bytes: None,
+        hdr: None,
         duration_s: session.frames() as f64 * frame_s,
         width: width as u32,
         height: height as u32,

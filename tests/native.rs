@@ -104,6 +104,8 @@ fn manifest(session: &mut Session, options: &Options) -> Manifest {
     let spec = PackSpec::parse(include_str!("../models/pack.toml")).unwrap();
     let video = Video {
         name: "made".into(),
+        size_bytes: None,
+        hdr: None,
         duration_s: total as f64 / 25.0,
         width: 320,
         height: 180,
