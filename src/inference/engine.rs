@@ -59,7 +59,11 @@ enum Kind {
 impl Engine {
     /// Our kernels for INT8, tract for FP32.
     pub fn own(precision: Precision) -> Self {
-        Self { precision, ..Self::default() }
+        Self {
+            precision,
+            #[cfg(all(feature = "onnxruntime", not(target_arch = "wasm32")))]
+            onnxruntime: None,
+        }
     }
 
     /// ONNX Runtime.
