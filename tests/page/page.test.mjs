@@ -195,6 +195,15 @@ pageTest('the page forbids itself the network', async ({ page, server }) => {
     `${server.origin}/icon.svg`,
   );
   assert.equal(image, 'refused');
+  const style = await page.evaluate(
+    (u) => new Promise((resolve) => {
+      const link = document.createElement('link');
+      Object.assign(link, { rel: 'stylesheet', href: u, onload: () => resolve('loaded'), onerror: () => resolve('refused') });
+      document.head.append(link);
+    }),
+    `${server.origin}/index.html?told`,
+  );
+  assert.equal(style, 'refused');
   assert.equal(server.requests(), before, 'the server saw nothing');
   assert.equal(await page.evaluate(() => crossOriginIsolated), false, 'no special headers are needed');
 });
