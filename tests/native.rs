@@ -316,6 +316,7 @@ fn every_candidate_is_kept_or_says_why_not() {
 #[test]
 fn a_frame_that_is_gone_leaves_a_few_bytes() {
     let bytes = |frames: usize| scan(hold(1, frames), &Options::default()).record_bytes();
-    // What candidates take is the same: one for the still picture every two seconds or less.
-    assert!(bytes(2000) - bytes(1000) < 1000 * 64, "{}", bytes(2000) - bytes(1000));
+    // What candidates take is the same: one for the still picture every two seconds or less. Of the bytes, 36 are mean
+    // colours, which spare a second decoding where no faces are looked for.
+    assert!(bytes(2000) - bytes(1000) < 1000 * 80, "{}", bytes(2000) - bytes(1000));
 }
