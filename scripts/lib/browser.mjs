@@ -32,10 +32,10 @@ export async function openPage(browser, { contextOptions = {}, fragment = '', in
     /**
      * Starts counting requests to anywhere but the page's own memory; the returned
      * function gives those since. Browser and server are counted apart: the browser
-     * also names requests that the page's policy stopped (its icon, if asked for late).
+     * also names requests that the page's policy stopped.
      */
     countRequests: () => {
-      const seen = () => requests.filter((url) => !url.startsWith('blob:')).length;
+      const seen = () => requests.filter((url) => !/^(blob|data):/.test(url)).length;
       const [browserBefore, serverBefore] = [seen(), server.requests()];
       return () => Math.max(seen() - browserBefore, server.requests() - serverBefore);
     },

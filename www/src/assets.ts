@@ -53,6 +53,6 @@ async function bytes(response: Response): Promise<Uint8Array> {
 export function lockNetwork(): void {
   const policy = document.createElement('meta');
   policy.httpEquiv = 'Content-Security-Policy';
-  policy.content = "default-src 'none'; img-src blob:; script-src 'wasm-unsafe-eval' blob:; worker-src blob:";
+  policy.content = "default-src 'none'; img-src blob: data:; script-src 'wasm-unsafe-eval' blob:; worker-src blob:";
   document.head.append(policy);
 }
