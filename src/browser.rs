@@ -125,6 +125,12 @@ impl Scan {
         Ok(())
     }
 
+    /// Length of what was scanned, in seconds.
+    #[wasm_bindgen(getter)]
+    pub fn duration_s(&self) -> f64 {
+        self.session.duration_s()
+    }
+
     /// Frames in the batch.
     #[wasm_bindgen(getter)]
     pub fn batch_frames(&self) -> usize {

@@ -195,7 +195,15 @@ impl Reader {
         let (width, height) = turn.shown(decoder.width(), decoder.height(), shape);
         let stated = seconds(stream.duration(), time_base);
         let whole = input.duration() as f64 / f64::from(ffmpeg::ffi::AV_TIME_BASE);
-        let duration_s = [stated, whole].into_iter().find(|&s| s.is_finite() && s > 0.0).unwrap_or(0.0);
+        // Matroska says when the last frame ends, which is later where the first does not begin at zero.
+        let start_s = match input.format().name().contains("matroska") {
+            true => seconds(stream.start_time().max(0), time_base),
+            false => 0.0,
+        };
+        let duration_s = match [stated, whole].into_iter().find(|&s| s.is_finite() && s > 0.0) {
+            Some(end_s) => (end_s - start_s).max(0.0),
+            None => read_through(name, &stream, usual_duration_s)?,
+        };
         let indexed = indexed_frames(&stream, &input);
         let frames = if indexed > 0 { indexed } else { (duration_s / usual_duration_s).round() as u64 };
         let transfer = layout::transfer(decoder.color_transfer_characteristic());
@@ -527,6 +535,23 @@ impl Reader {
         let layout = layout::copy(fetched.as_ref().unwrap_or(&self.frame), self.turn, pixel_shape, &mut data)?;
         Ok(Decoded { time_s, duration_s, layout, data })
     }
+}
+
+/// Length in seconds of a video whose container does not say it, as of recordings that were interrupted: all its
+/// packets are read, none decoded.
+fn read_through(name: &str, stream: &format::stream::Stream<'_>, usual_duration_s: f64) -> Result<f64> {
+    let mut input = format::input(&format!("file:{name}")).map_err(|e| Error::Video(e.to_string()))?;
+    let (mut start_s, mut end_s) = (f64::INFINITY, f64::NEG_INFINITY);
+    let mut packet = packet::Packet::empty();
+    while packet.read(&mut input).is_ok() {
+        if packet.stream() != stream.index() {
+            continue;
+        }
+        let Some(time_s) = packet.pts().or(packet.dts()).map(|pts| seconds(pts, stream.time_base())) else { continue };
+        start_s = start_s.min(time_s);
+        end_s = end_s.max(time_s + usual_duration_s);
+    }
+    Ok(if start_s < end_s { end_s - start_s } else { 0.0 })
 }
 
 /// Ticks of a time base as seconds, rounded once.

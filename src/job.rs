@@ -143,13 +143,9 @@ fn read(
     let mut reader = Reader::open(path, decoding)?;
     let facts = reader.facts().clone();
     let mut session = Session::new(options, facts.duration_s);
-    let mut end_s = 0f64;
     let mut ended = false;
     let mut measurer = Measurer::new(&options.detector)?;
-    if let Some(Replayed { checkpoint, last_s, end_s: replayed_end_s }) =
-        faces.replay(&mut session, hooks, facts.frames)?
-    {
-        end_s = replayed_end_s;
+    if let Some(Replayed { checkpoint, last_s }) = faces.replay(&mut session, hooks, facts.frames)? {
         if checkpoint.ended {
             ended = true;
             reader.resume_at_end(session.frames(), checkpoint);
@@ -160,7 +156,7 @@ fn read(
             // What is recorded cannot be gone on from; it is found again.
             faces.start_again()?;
             reader = Reader::open(path, decoding)?;
-            (session, end_s) = (Session::new(options, facts.duration_s), 0.0);
+            session = Session::new(options, facts.duration_s);
         }
     }
     let waiting = options.batch.min(MOST_WAITING_BYTES / reader.frame_bytes().max(1)).max(1);
@@ -173,7 +169,6 @@ fn read(
             for (frame, measured, checkpoint) in &frames {
                 hooks.check()?;
                 let Decoded { time_s, duration_s, layout, mut data } = frame;
-                end_s = end_s.max(time_s + duration_s);
                 faces.record(time_s, duration_s, &measured, checkpoint.as_ref())?;
                 let candidate = session.push(time_s, duration_s, measured, &layout, &mut data)?;
                 // Ends with the decoder, which may be gone.
@@ -221,7 +216,7 @@ fn read(
     let video = Video {
         name: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
         size_bytes: std::fs::metadata(path).ok().map(|facts| facts.len()),
-        duration_s: end_s,
+        duration_s: session.duration_s(),
         width: facts.width,
         height: facts.height,
         rotation_deg: facts.rotation_deg,
@@ -258,8 +253,6 @@ struct Replayed {
     checkpoint: Checkpoint,
     /// Time of its last frame in seconds.
     last_s: f64,
-    /// When that frame ends.
-    end_s: f64,
 }
 
 /// The candidates' way through the pool, and what is recorded of it.
@@ -280,7 +273,7 @@ impl Faces<'_> {
     fn replay(&mut self, session: &mut Session, hooks: &Hooks<'_>, frames: u64) -> Result<Option<Replayed>> {
         let Some(log) = &mut self.log else { return Ok(None) };
         let nothing = FrameLayout::i420(0, 0);
-        let (mut checkpoint, mut last_s, mut end_s) = (Checkpoint::default(), f64::NEG_INFINITY, 0f64);
+        let (mut checkpoint, mut last_s) = (Checkpoint::default(), f64::NEG_INFINITY);
         let (mut candidates, known) = (Vec::new(), &mut self.known);
         log.replay(|entry| {
             hooks.check()?;
@@ -289,7 +282,7 @@ impl Faces<'_> {
                 Entry::Faces(index, faces) => _ = known.insert(index, faces),
                 Entry::Frames(taken, now) => {
                     for Taken { time_s, duration_s, measured } in taken {
-                        (last_s, end_s) = (time_s, end_s.max(time_s + duration_s));
+                        last_s = time_s;
                         let candidate = session.push(time_s, duration_s, measured, &nothing, &mut Vec::new())?;
                         candidates.extend(candidate.map(|candidate| candidate.index));
                     }
@@ -309,7 +302,7 @@ impl Faces<'_> {
         for index in candidates {
             self.look_up(index, session)?;
         }
-        Ok(Some(Replayed { checkpoint, last_s, end_s }))
+        Ok(Some(Replayed { checkpoint, last_s }))
     }
 
     /// Drops what an earlier run has recorded.

@@ -445,6 +445,11 @@ impl Session {
         if sharpest > 0.0 { sharpness / sharpest } else { 1.0 }
     }
 
+    /// From the first frame's begin to the last one's end, in seconds. Videos may begin at any time.
+    pub fn duration_s(&self) -> f64 {
+        self.end_s - self.start_s(0)
+    }
+
     /// When a frame begins, or the video ends.
     fn start_s(&self, frame: usize) -> f64 {
         self.seen.get(frame).map_or(self.end_s, |f| f.time_s)

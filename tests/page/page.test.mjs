@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { PageFailure, waitForState } from '../../scripts/lib/browser.mjs';
+import { path } from '../corpus/files.mjs';
 import { choose, download, pageTest, scan, validate } from './harness.mjs';
 import { SHOT_FRAMES, media, times } from './media.mjs';
 import { assertSameResult, extractNatively } from './native.mjs';
@@ -107,6 +108,16 @@ for (const name of ['people.mp4', 'rotated.mp4', 'vfr.mp4', 'vp9.webm', 'hdr.mp4
     assert.equal(manifest.frames.some((f) => f.faces.length > 0), true);
     assertSameResult(manifest, native);
     assert.deepEqual([manifest.video.hdr, native.video.hdr], Array(2).fill(name === 'hdr.mp4' ? 'pq' : undefined));
+  });
+}
+
+/** Pictures and times beyond the usual: sharpness and choice show whether both read them alike. */
+const UNUSUAL = ['h264-422.mp4', 'h264-444.mp4', 'h264-10bit.mp4', 'vp9-odd.webm', 'vp9-444.webm', 'bt709-full.mp4', 'bt2020.mp4', 'hlg.mp4', 'sar.mp4', 'mirrored.mp4', 'resized.ts', 'tiny.mp4', 'offset.mp4', 'offset.mkv', 'late-video.mp4', 'fragmented.mp4', 'live.mkv', 'plain.ts', 'two-videos.mp4', 'h264-one-frame.mp4'];
+for (const name of UNUSUAL) {
+  pageTest(`the page and the command choose the same frames of ${name}`, async ({ page }) => {
+    await scan(page, path(name), { budget: 10, faces: 'ignore' });
+    const { manifest } = await download(page);
+    assertSameResult(manifest, await extractNatively(path(name), '--budget', '10', '--faces', 'ignore'));
   });
 }
 

@@ -29,7 +29,7 @@ let reference: string[] = [];
 /** The file that is open or being opened, and the number of that request. */
 let file: File | undefined;
 let opening = 0;
-let duration_s = 0;
+let [start_s, duration_s] = [0, 0];
 const thumbnails = new Map<number, Blob>();
 const portraits = new Map<number, { bbox: Candidate['faces'][number]['bbox']; blob: Blob }[]>();
 const history = new History<Options>();
@@ -201,7 +201,7 @@ function run(): void {
   if (!engine || !form.check()) return;
   message.replaceChildren();
   forget();
-  liveTimeline.begin(duration_s);
+  liveTimeline.begin(start_s, duration_s);
   enter('running');
   running.begin('count');
   engine.scan(options());
@@ -340,7 +340,7 @@ function receive(data: FromJob): void {
       if (data.request !== opening) break;
       forget();
       showFacts(data.facts);
-      duration_s = data.facts.duration_s;
+      ({ start_s, duration_s } = data.facts);
       enter('ready');
       start.focus();
       break;

@@ -20,6 +20,8 @@ export interface VideoFacts {
   size_bytes: number;
   container: string;
   codec: string;
+  /** When the first frame is shown: recordings may begin at any time. */
+  start_s: number;
   duration_s: number;
   width: number;
   height: number;

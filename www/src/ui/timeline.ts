@@ -9,19 +9,23 @@ export class Timeline {
   private readonly blocks = h('div', { class: 'blocks' });
   private readonly marks = h('div', { class: 'marks', 'aria-hidden': 'true' });
   private readonly done = h('div', { class: 'done', 'aria-hidden': 'true' });
+  private readonly first = h('span', {});
   private readonly end = h('span', {});
+  private start_s = 0;
   private duration_s = 1;
 
   constructor(private readonly onScene: (scene: number) => void) {
     const strip = h('div', { class: 'timeline', role: 'group', 'aria-label': T.timeline.label }, this.blocks, this.done, this.marks);
-    const scale = h('div', { class: 'scale', 'aria-hidden': 'true' }, h('span', {}, timeText(0)), h('span', { class: 'legend' }, T.timeline.legend), this.end);
+    const scale = h('div', { class: 'scale', 'aria-hidden': 'true' }, this.first, h('span', { class: 'legend' }, T.timeline.legend), this.end);
     this.element = h('div', { class: 'timeline-box' }, strip, scale);
   }
 
   /** Begins a video that is being scanned. */
-  begin(duration_s: number): void {
+  begin(start_s: number, duration_s: number): void {
+    this.start_s = start_s;
     this.duration_s = Math.max(duration_s, 1e-6);
-    this.end.textContent = timeText(duration_s);
+    this.first.textContent = timeText(start_s);
+    this.end.textContent = timeText(start_s + duration_s);
     this.blocks.replaceChildren();
     this.marks.replaceChildren();
     this.progress(0);
@@ -35,26 +39,26 @@ export class Timeline {
   /** A candidate that was found. */
   candidate(time_s: number, hasFace: boolean): void {
     const mark = h('span', { class: hasFace ? 'mark found face' : 'mark found' });
-    place(mark, time_s / this.duration_s);
+    place(mark, this.share(time_s));
     this.marks.append(mark);
   }
 
   /** Scenes found so far. */
   scenes(starts_s: number[]): void {
-    const starts = [0, ...starts_s];
+    const starts = [this.start_s, ...starts_s];
     // Only those that are new; what is there stays.
     for (let i = Math.max(0, this.blocks.childElementCount - 1); i < starts.length; i++) {
-      const start = starts[i] ?? 0;
-      const end = starts[i + 1] ?? this.duration_s;
+      const start = starts[i] ?? this.start_s;
+      const end = starts[i + 1] ?? this.start_s + this.duration_s;
       const block = (this.blocks.children[i] as HTMLElement | undefined) ?? h('span', { class: `segment ${i % 2 ? 'odd' : 'even'}` });
-      place(block, start / this.duration_s, (end - start) / this.duration_s);
+      place(block, this.share(start), (end - start) / this.duration_s);
       if (!block.isConnected) this.blocks.append(block);
     }
   }
 
   /** The result. */
   show(manifest: Manifest): void {
-    this.begin(manifest.video.duration_s);
+    this.begin(manifest.scenes[0]?.start_s ?? 0, manifest.video.duration_s);
     this.progress(1);
     const inside = new Map<number, number>();
     for (const frame of manifest.frames) inside.set(frame.scene, (inside.get(frame.scene) ?? 0) + 1);
@@ -64,10 +68,15 @@ export class Timeline {
       ...starts,
       ...manifest.frames.map((frame) => {
         const mark = h('span', { class: frame.faces.length > 0 ? 'mark face' : 'mark' });
-        place(mark, frame.time_s / this.duration_s);
+        place(mark, this.share(frame.time_s));
         return mark;
       }),
     );
+  }
+
+  /** Where a time lies, from 0 to 1. */
+  private share(time_s: number): number {
+    return (time_s - this.start_s) / this.duration_s;
   }
 
   private block(scene: Scene, frames: number): HTMLElement {
@@ -80,7 +89,7 @@ export class Timeline {
       disabled: frames === 0,
       onclick: () => this.onScene(scene.index),
     });
-    place(segment, scene.start_s / this.duration_s, (scene.end_s - scene.start_s) / this.duration_s);
+    place(segment, this.share(scene.start_s), (scene.end_s - scene.start_s) / this.duration_s);
     return segment;
   }
 
@@ -89,7 +98,7 @@ export class Timeline {
     if (transition_start_frame === undefined || transition_end_frame === undefined) return [];
     const length_s = ((transition_end_frame - transition_start_frame) * this.duration_s) / Math.max(1, video.frames_decoded);
     const hatch = h('span', { class: 'transition' });
-    place(hatch, (start_s - length_s) / this.duration_s, length_s / this.duration_s);
+    place(hatch, this.share(start_s - length_s), length_s / this.duration_s);
     return [hatch];
   }
 }

@@ -145,8 +145,10 @@ export class Viewer {
   private time_s(): number {
     const { manifest, index } = this;
     const known = this.kept() ?? manifest?.rejected.find((frame) => frame.index === index);
+    if (known || this.known_s !== undefined || !manifest) return known?.time_s ?? this.known_s ?? 0;
     // Between candidates only the decoder knows; near enough for a title.
-    return known?.time_s ?? this.known_s ?? (index / Math.max(1, manifest?.video.frames_decoded ?? 1)) * (manifest?.video.duration_s ?? 0);
+    const { video, scenes } = manifest;
+    return (scenes[0]?.start_s ?? 0) + (index / Math.max(1, video.frames_decoded)) * video.duration_s;
   }
 
   private describe(): void {

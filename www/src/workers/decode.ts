@@ -6,41 +6,106 @@
 import { EncodedPacketSink, type InputVideoTrack, type VideoSample, VideoSampleSink } from 'mediabunny';
 import { isPresented } from './video';
 
+/** Presentation times are equal when they differ by less than this. */
+const SAME_TIME_S = 0.0005;
+/** After so many gaps in a row that another decoder could not fill either, gaps are taken as they are. */
+const MOST_VAIN_GAPS = 8;
+
 /**
- * All presented frames. A decoder gives up at the first damaged packet; then
- * decoding starts again at the next key frame, and `onError` is told.
+ * All presented frames, at the times that the container lists (`times_s`, ascending).
+ * A decoder gives up at the first damaged packet, and what it had decoded by then is
+ * lost with it; some lose frames without a word, as where the resolution changes. So
+ * wherever listed times are passed over, what can be decoded of them is decoded by
+ * another decoder, and then all goes on from there, or after an error from the next
+ * key frame. `note` is told in words of each error and of each frame that was left out.
  */
 export async function* decodedFrames(
   track: InputVideoTrack,
-  onError: (message: string, time_s: number) => void,
+  times_s: number[],
+  note: (text: string) => void,
 ): AsyncGenerator<VideoSample, void, undefined> {
   const packets = new EncodedPacketSink(track);
   let resume_s: number | undefined;
   let last_s = -Infinity;
+  /** After a restart the decoder may repeat what came until then. */
+  let known_s = -Infinity;
+  let next = 0;
+  let vain = 0;
+  /** The listed times before `end_s` that have not come. */
+  const passedOver = (end_s: number) => {
+    const start = next;
+    while (next < times_s.length && (times_s[next] as number) < end_s - SAME_TIME_S) next += 1;
+    return times_s.slice(start, next).filter((time_s, i, all) => time_s > Math.max(last_s, all[i - 1] ?? -Infinity) + SAME_TIME_S);
+  };
+  async function* recovered(gap: number[]): AsyncGenerator<VideoSample, void, undefined> {
+    if (gap.length === 0 || vain >= MOST_VAIN_GAPS) return;
+    vain += 1;
+    for await (const sample of samplesAt(track, gap.slice(0, await decodable(track, gap)))) {
+      if (!sample) continue;
+      vain = 0;
+      last_s = sample.timestamp;
+      yield sample;
+    }
+  }
   for (;;) {
     try {
       for await (const sample of new VideoSampleSink(track).samples(resume_s)) {
-        // After a restart the decoder may repeat what came before the error.
         if (!isPresented(sample) || sample.timestamp <= last_s) {
+          if (isPresented(sample) && sample.timestamp > known_s) note(`a frame was left out that is not later than the one before it, at ${last_s.toFixed(3)} s`);
           sample.close();
           continue;
+        }
+        try {
+          yield* recovered(passedOver(sample.timestamp));
+        } catch (error) {
+          sample.close();
+          throw error;
         }
         last_s = sample.timestamp;
         yield sample;
       }
+      yield* recovered(passedOver(Infinity));
       return;
     } catch (error) {
       const failed_s = Math.max(last_s, resume_s ?? 0);
-      onError(error instanceof Error ? error.message : String(error), failed_s);
-      const key = await nextKey(packets, failed_s);
-      if (key === undefined) return;
-      resume_s = key;
+      note(`decoding failed after ${failed_s.toFixed(3)} s: ${error instanceof Error ? error.message : String(error)}`);
+      resume_s = await nextKey(packets, failed_s);
+      yield* recovered(passedOver(resume_s ?? Infinity));
+      known_s = last_s;
+      if (resume_s === undefined) return;
     }
   }
 }
 
-/** Presentation times are equal when they differ by less than this. */
-const SAME_TIME_S = 0.0005;
+/**
+ * How many of these frames come before what cannot be decoded: frames after a damaged
+ * one need it until the next key frame, so the last good one can be searched for. Each
+ * try decodes from the key frame on, so tries are few: strides of eight times, then halves.
+ */
+async function decodable(track: InputVideoTrack, times_s: number[]): Promise<number> {
+  const decodes = async (count: number) => {
+    for await (const sample of samplesAt(track, [times_s[count - 1] as number])) {
+      sample?.close();
+      return sample !== null;
+    }
+    return false;
+  };
+  let good = 0;
+  let bad = times_s.length + 1;
+  for (let count = 1; good < times_s.length; count = Math.min(8 * count, times_s.length)) {
+    if (await decodes(count)) good = count;
+    else {
+      bad = count;
+      break;
+    }
+  }
+  while (bad - good > 1) {
+    const middle = Math.floor((good + bad) / 2);
+    if (await decodes(middle)) good = middle;
+    else bad = middle;
+  }
+  return good;
+}
 
 /** The frames at some presentation times, in order; `null` where decoding fails. */
 export async function* samplesAt(

@@ -10,14 +10,14 @@ import { type FrameLayout, type Reserve, copyFrame, decodedFrames, samplesAt } f
 import { ExportFiles, pixelsOf, removeLeftovers } from './export';
 import { UserError, describe } from './failure';
 import { Pool } from './pool';
-import { type OpenVideo, countFrames, openVideo } from './video';
+import { type OpenVideo, listedTimes, openVideo } from './video';
 import { type Loaded, load } from './wasm';
 
 /** A batch is processed at this size even if it holds few frames (4K). */
 const BATCH_BYTES = 160 * 1024 * 1024;
 /** Progress is told this often. */
 const PROGRESS_MS = 100;
-/** Errors of a damaged file that are told one by one; the rest is counted. */
+/** What went wrong in a damaged file is told so often; the rest is counted. */
 const NOTES = 20;
 
 /** Longer side of a photo that is looked at, in pixels. */
@@ -151,7 +151,8 @@ class Job {
     this.forget();
     const start_ms = performance.now();
     this.progress('count', 0, 0, true);
-    const expected = await countFrames(track, () => this.cancelRequested);
+    const times_s = await listedTimes(track, () => this.cancelRequested);
+    const expected = times_s.length;
     this.throwIfCancelled();
 
     const scan = new this.loaded.wasm.Scan(options, facts.duration_s, this.assets.packToml);
@@ -161,9 +162,8 @@ class Job {
       return new Uint8Array(this.loaded.memory.buffer, pointer, bytes);
     };
     const notes: string[] = [];
-    let errors = 0;
+    let moreNotes = 0;
     let decoded = 0;
-    let end_s = 0;
     let hdr: Video['hdr'];
     let sampling_ms = 0;
     const timed = <T>(run: () => T): T => {
@@ -178,11 +178,11 @@ class Job {
         this.progress('scan', decoded, expected);
       }
     };
-    const onError = (message: string, time_s: number) => {
-      errors += 1;
-      if (errors <= NOTES) notes.push(`decoding failed after ${time_s.toFixed(3)} s: ${message}`);
+    const note = (text: string) => {
+      if (notes.length < NOTES) notes.push(text);
+      else moreNotes += 1;
     };
-    for await (const sample of decodedFrames(track, onError)) {
+    for await (const sample of decodedFrames(track, times_s, note)) {
       const { timestamp, duration } = sample;
       try {
         const layout = await copyFrame(sample, reserve);
@@ -193,7 +193,6 @@ class Job {
         sample.close();
       }
       decoded += 1;
-      end_s = Math.max(end_s, timestamp + duration);
       if (scan.batch_frames >= options.batch || scan.batch_bytes >= BATCH_BYTES) {
         await process(() => scan.process_batch());
         send({ type: 'scenes', starts_s: [...scan.scene_starts()] });
@@ -211,7 +210,7 @@ class Job {
         'The file is damaged, or cut so that it starts inside a group of pictures. Rewriting it may help: ffmpeg -i input -c:v libx264 output.mp4',
       );
     }
-    if (errors > NOTES) notes.push(`${errors - NOTES} more decoding errors`);
+    if (moreNotes > 0) notes.push(`${moreNotes} more of this kind`);
 
     this.progress('faces', this.analysed, this.candidates, true);
     let over = false;
@@ -231,7 +230,7 @@ class Job {
       video: {
         name: facts.name,
         size_bytes: facts.size_bytes,
-        duration_s: end_s,
+        duration_s: scan.duration_s,
         width: facts.width,
         height: facts.height,
         rotation_deg: facts.rotation_deg,

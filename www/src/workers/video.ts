@@ -24,6 +24,9 @@ export interface OpenVideo {
 const CODEC_NAMES: Record<string, string> = { avc: 'H.264', hevc: 'HEVC (H.265)', vp8: 'VP8', vp9: 'VP9', av1: 'AV1' };
 const READABLE = 'framesift reads MP4, MOV, MKV, WebM and MPEG-TS files.';
 
+const CUT_OFF =
+  'The file seems to be cut off or damaged. Copy or download it again; a recording that was interrupted can often be repaired with: ffmpeg -i input -c copy output.mp4';
+
 export async function openVideo(file: File): Promise<OpenVideo> {
   if (file.size === 0) {
     throw new UserError(`“${file.name}” is empty (0 bytes).`, 'Choose another file, or copy this one again from where it came.');
@@ -39,10 +42,10 @@ export async function openVideo(file: File): Promise<OpenVideo> {
     const track = await readIndex(file, () => input.getPrimaryVideoTrack());
     if (!track) {
       const others = await readIndex(file, () => input.getTracks());
-      throw new UserError(
-        others.length > 0 ? `“${file.name}” has no video track, only ${kinds(others)}.` : `“${file.name}” contains no tracks.`,
-        'Choose a file that shows a picture when you play it.',
-      );
+      if (others.length > 0) {
+        throw new UserError(`“${file.name}” has no video track, only ${kinds(others)}.`, 'Choose a file that shows a picture when you play it.');
+      }
+      throw new UserError(`“${file.name}” has no index of what it holds.`, CUT_OFF);
     }
     return { file, input, track, facts: await facts(file, input, track) };
   } catch (error) {
@@ -57,10 +60,15 @@ async function readIndex<T>(file: File, read: () => Promise<T>): Promise<T> {
     return await read();
   } catch (error) {
     throw new UserError(
-      `The index of “${file.name}” cannot be read (${error instanceof Error ? error.message : String(error)}).`,
-      'The file seems to be cut off or damaged. Copy or download it again; a recording that was interrupted can often be repaired with: ffmpeg -i input -c copy output.mp4',
+      `The index of “${file.name}” cannot be read (${firstSentence(error)}).`,
+      CUT_OFF,
     );
   }
+}
+
+/** What follows is for the demuxer's developers. */
+function firstSentence(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split('. ')[0] ?? '';
 }
 
 function kinds(tracks: { type: string }[]): string {
@@ -71,7 +79,7 @@ async function facts(file: File, input: Input, track: InputVideoTrack): Promise<
   const codec = await track.getCodec();
   const parameters = await track.getCodecParameterString();
   if (!codec || !(await track.canDecode())) {
-    const name = codec ? (CODEC_NAMES[codec] ?? codec) : 'a codec that is not known here';
+    const name = codec ? (CODEC_NAMES[codec] ?? codec) : 'what this video is coded with';
     throw new UserError(
       `This browser cannot decode ${name}${parameters ? ` (${parameters})` : ''}.`,
       codec === 'hevc'
@@ -80,12 +88,15 @@ async function facts(file: File, input: Input, track: InputVideoTrack): Promise<
     );
   }
   const stats = await readIndex(file, () => track.computePacketStats(120));
+  const start_s = Math.max(0, await readIndex(file, () => track.getFirstTimestamp()));
   return {
     name: file.name,
     size_bytes: file.size,
     container: (await input.getFormat()).name,
     codec: parameters ?? codec,
-    duration_s: (await track.getDurationFromMetadata()) ?? (await track.computeDuration()),
+    start_s,
+    // Which is when the last frame ends.
+    duration_s: ((await track.getDurationFromMetadata()) ?? (await track.computeDuration())) - start_s,
     width: await track.getDisplayWidth(),
     height: await track.getDisplayHeight(),
     rotation_deg: await track.getRotation(),
@@ -94,18 +105,18 @@ async function facts(file: File, input: Input, track: InputVideoTrack): Promise<
 }
 
 /**
- * Frames that the container lists for presentation. Packets that end at or
- * before time zero are cut away by the file's own edit list.
+ * Times of the frames that the container lists for presentation, in seconds, ascending.
  */
-export async function countFrames(track: InputVideoTrack, cancelled: () => boolean): Promise<number> {
-  let count = 0;
+export async function listedTimes(track: InputVideoTrack, cancelled: () => boolean): Promise<number[]> {
+  const times_s: number[] = [];
   for await (const packet of new EncodedPacketSink(track).packets(undefined, undefined, { metadataOnly: true })) {
-    if (isPresented(packet)) count += 1;
+    if (isPresented(packet)) times_s.push(packet.timestamp);
     if (cancelled()) break;
   }
-  return count;
+  return times_s.sort((a, b) => a - b);
 }
 
-export function isPresented(item: { timestamp: number; duration: number }): boolean {
-  return item.timestamp >= 0 || item.timestamp + item.duration > 1e-6;
+/** Not cut away by the file's own edit list, which leaves what begins at time zero or later. */
+export function isPresented(item: { timestamp: number }): boolean {
+  return item.timestamp > -1e-6;
 }
