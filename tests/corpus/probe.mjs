@@ -9,7 +9,10 @@ import { ROOT } from '../../scripts/lib/tools.mjs';
 /** A file that takes longer than this hangs. */
 const MOST_MS = 60_000;
 
-/** Opens a browser that decodes as the page does; `probe(file)` returns what `probe.ts` says, or `{ hung: true }`. */
+/**
+ * Opens a browser that decodes as the page does; `probe(file)` returns what `probe.ts` says, or `{ hung: true }`.
+ * `prepare` runs in the page before.
+ */
 export async function openProbe() {
   const { build } = await import('vite');
   const outDir = join(ROOT, '.cache', 'probe');
@@ -23,12 +26,13 @@ export async function openProbe() {
   const server = await serve({ '/': outDir });
   const browser = await launch();
   return {
-    async probe(file) {
+    async probe(file, prepare = () => undefined) {
       // A page each: what one file does to a decoder must not be another's excuse.
       const page = await browser.newPage();
       try {
         await page.goto(`${server.origin}/probe.html`);
         await page.waitForFunction(() => 'probe' in window);
+        await page.evaluate(prepare);
         await page.locator('input').setInputFiles(file);
         const hung = new Promise((resolve) => setTimeout(resolve, MOST_MS, { hung: true }).unref());
         return await Promise.race([page.evaluate(() => window.probe(document.querySelector('input').files[0])), hung]);

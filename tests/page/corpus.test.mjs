@@ -1,9 +1,10 @@
 // Everything that real files do: the page's decoding in Chromium and the native command, against FFmpeg's programs.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { FILES } from '../corpus/files.mjs';
+import { FILES, base } from '../corpus/files.mjs';
 import { openProbe } from '../corpus/probe.mjs';
 import { examine } from '../corpus/results.mjs';
+import { frames } from '../corpus/truth.mjs';
 
 let probe;
 before(async () => (probe = await openProbe()));
@@ -55,3 +56,28 @@ for (const [name, file] of Object.entries(FILES)) {
     }
   });
 }
+
+test('a decoder that the browser takes away is replaced, and no frame is lost', async () => {
+  const result = await probe.probe(base(), () => {
+    const { VideoDecoder } = window;
+    let packets = 0;
+    window.VideoDecoder = class extends VideoDecoder {
+      constructor(callbacks) {
+        super(callbacks);
+        this.callbacks = callbacks;
+      }
+
+      decode(chunk) {
+        super.decode(chunk);
+        packets += 1;
+        if (packets !== 60) return;
+        this.close();
+        this.callbacks.error(new DOMException('Codec reclaimed due to inactivity.', 'QuotaExceededError'));
+      }
+    };
+  });
+  const hashes = (list) => list.map(({ hash }) => hash);
+  assert.deepEqual(hashes(result.frames), hashes(frames(base())));
+  assert.equal(result.notes.length, 1);
+  assert.match(result.notes[0], /reclaimed/);
+});

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { PageFailure, waitForState } from '../../scripts/lib/browser.mjs';
+import { PageFailure, setOptions, waitForState } from '../../scripts/lib/browser.mjs';
 import { path } from '../corpus/files.mjs';
 import { choose, download, pageTest, scan, validate } from './harness.mjs';
 import { SHOT_FRAMES, media, times } from './media.mjs';
@@ -180,6 +180,32 @@ pageTest('a job can be cancelled, and the next one works', async ({ page }) => {
   await scan(page, media('vp9.webm'), { faces: 'ignore' });
   assert.match(await page.locator('#decoded').innerText(), /All 50 frames decoded/);
 });
+
+/** What happens to an analysis worker, and what ends it. */
+const LOSSES = {
+  crashes: () => void setTimeout(() => {
+    throw new Error('out of memory');
+  }),
+  hangs: () => {
+    for (;;);
+  },
+};
+for (const [happens, what] of Object.entries(LOSSES)) {
+  pageTest(`an analysis worker that ${happens} is replaced, and its frames are looked at again`, async ({ page }) => {
+    await choose(page, media('people.mp4'));
+    await setOptions(page, { budget: 40, workers: 1 });
+    await page.locator('#start').click();
+    await page.locator('.strip canvas').nth(2).waitFor({ state: 'attached', timeout: 60_000 });
+    const names = await Promise.all(page.workers().map((worker) => worker.evaluate(() => self.name)));
+    const worker = page.workers()[names.indexOf('framesift analysis 1')];
+    // The one that hangs never answers.
+    worker.evaluate(what).catch(() => undefined);
+    await waitForState(page, 'done');
+    const { manifest } = await download(page);
+    checkFrames(manifest, media('people.mp4'));
+    assertSameResult(manifest, await extractNatively(media('people.mp4'), '--budget', '40'));
+  });
+}
 
 pageTest('nothing leaves the page, and it works without its server', async ({ page, context, server, countRequests }) => {
   const requestsSince = countRequests();

@@ -11,12 +11,15 @@ const CANCEL_MS = 3000;
 
 /** Workers that fail as often as this before they are ready are not started again. */
 const MOST_FAILED_STARTS = 2;
+/** Analysis workers that are lost one after the other, none of them having finished a frame, before all is begun anew. */
+const MOST_LOST = 4;
 
 export const MAX_WORKERS = 4;
 
 export class Engine {
-  private workers: Worker[] = [];
   private job!: Worker;
+  private analysis: Worker[] = [];
+  private lost = 0;
   private cancelTimer: ReturnType<typeof setTimeout> | undefined;
   private choosing = 0;
   private requests = 0;
@@ -102,15 +105,16 @@ export class Engine {
 
   private start(): void {
     const count = Math.min(MAX_WORKERS, Math.max(1, navigator.hardwareConcurrency - 1));
-    const ports: MessagePort[] = [];
-    this.job = this.supervise(new JobWorker({ name: 'framesift job' }));
-    for (let i = 0; i < count; i++) {
-      const { port1, port2 } = new MessageChannel();
-      const worker = this.supervise(new AnalysisWorker({ name: `framesift analysis ${i + 1}` }));
-      worker.postMessage({ type: 'init', assets: this.assets, port: port1 } satisfies ToAnalysis, [port1]);
-      ports.push(port2);
-    }
+    this.job = new JobWorker({ name: 'framesift job' });
+    this.job.onerror = (event) => this.failed(event);
+    this.lost = 0;
+    const ports = Array.from({ length: count }, (_, worker) => this.startAnalysis(worker));
     this.job.onmessage = ({ data }: MessageEvent<FromJob>) => {
+      if (data.type === 'candidate') this.lost = 0;
+      if (data.type === 'stuck') {
+        this.replace(data.worker);
+        return;
+      }
       if (['cancelled', 'selected', 'exported', 'failed'].includes(data.type)) this.clearCancelTimer();
       if (data.type === 'ready') this.failedStarts = 0;
       this.onMessage(data);
@@ -119,23 +123,46 @@ export class Engine {
     this.job.postMessage({ type: 'init', assets: this.assets, pool: ports } satisfies ToJob, ports);
   }
 
-  /** An error that a worker could not report itself: most likely it ran out of memory. */
-  private supervise(worker: Worker): Worker {
-    worker.onerror = (event) => {
+  /** Starts one of the pool; returns the job's end of the line to it. */
+  private startAnalysis(worker: number): MessagePort {
+    const { port1, port2 } = new MessageChannel();
+    const analysis = new AnalysisWorker({ name: `framesift analysis ${worker + 1}` });
+    analysis.onerror = (event) => {
+      this.lost += 1;
+      if (this.lost > MOST_LOST) {
+        this.failed(event);
+        return;
+      }
       event.preventDefault();
-      this.failedStarts += 1;
-      if (this.failedStarts <= MOST_FAILED_STARTS) this.restart();
-      this.onMessage({ type: 'failed', failure: T.failures.workerStopped(event.message) });
+      this.replace(worker);
     };
-    this.workers.push(worker);
-    return worker;
+    analysis.postMessage({ type: 'init', assets: this.assets, port: port1 } satisfies ToAnalysis, [port1]);
+    this.analysis[worker] = analysis;
+    return port2;
+  }
+
+  /** Another worker in the place of one that stopped or hangs; the job gives it the lost frames once more. */
+  private replace(worker: number): void {
+    const old = this.analysis[worker];
+    if (old) old.onerror = null;
+    old?.terminate();
+    const port = this.startAnalysis(worker);
+    this.job.postMessage({ type: 'replaced', worker, port } satisfies ToJob, [port]);
+  }
+
+  /** An error that a worker could not report itself: most likely it ran out of memory. */
+  private failed(event: ErrorEvent): void {
+    event.preventDefault();
+    this.failedStarts += 1;
+    if (this.failedStarts <= MOST_FAILED_STARTS) this.restart();
+    this.onMessage({ type: 'failed', failure: T.failures.workerStopped(event.message) });
   }
 
   private restart(): void {
     this.clearCancelTimer();
     this.choosing = 0;
     this.nextChoice = undefined;
-    for (const worker of this.workers.splice(0)) {
+    for (const worker of [this.job, ...this.analysis.splice(0)]) {
       worker.onerror = null;
       worker.onmessage = null;
       worker.terminate();

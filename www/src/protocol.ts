@@ -79,11 +79,15 @@ export type ToJob =
   /** Into a folder, or without one as a ZIP. */
   | { type: 'export'; options: Options; folder?: FileSystemDirectoryHandle }
   | { type: 'pause'; paused: boolean }
+  /** A new analysis worker in the place of one that was lost. */
+  | { type: 'replaced'; worker: number; port: MessagePort }
   | { type: 'cancel' };
 
 export type FromJob =
   | { type: 'ready'; device: string }
   | { type: 'opened'; facts: VideoFacts; request: number }
+  /** An analysis worker does not answer: it is to be replaced. */
+  | { type: 'stuck'; worker: number }
   /** The workers were replaced; the file is being opened again, and what was scanned is lost. */
   | { type: 'restarted' }
   | { type: 'progress'; progress: Progress }

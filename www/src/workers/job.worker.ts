@@ -20,6 +20,9 @@ const PROGRESS_MS = 100;
 /** What went wrong in a damaged file is told so often; the rest is counted. */
 const NOTES = 20;
 
+/** So many analyses that fail before one succeeds end a scan. */
+const MOST_FAILED = 8;
+
 /** Longer side of a photo that is looked at, in pixels. */
 const MOST_PHOTO_PX = 2048;
 
@@ -36,8 +39,8 @@ class Job {
   private scanned: { scan: Scan; video: Video; timings_s: Record<string, number> } | undefined;
   private candidates = 0;
   private analysed = 0;
-  /** The first analysis that failed: its worker is likely out of memory. */
-  private failure: Error | undefined;
+  /** Candidates whose analysis failed, and why: most likely a worker was out of memory. */
+  private readonly failed = new Map<number, Error>();
   private lastProgress_ms = 0;
   private cancelRequested = false;
   private paused = false;
@@ -48,7 +51,7 @@ class Job {
     ports: MessagePort[],
   ) {
     this.loaded = load(assets);
-    this.pool = new Pool(ports);
+    this.pool = new Pool(ports, (worker) => send({ type: 'stuck', worker }));
   }
 
   get device(): string {
@@ -69,7 +72,11 @@ class Job {
     while (this.paused) await new Promise<void>((resolve) => this.pausedChanged.push(resolve));
   }
 
-  async run(request: Exclude<ToJob, { type: 'init' | 'cancel' | 'pause' }>): Promise<void> {
+  replace(worker: number, port: MessagePort): void {
+    this.pool.replace(worker, port);
+  }
+
+  async run(request: Exclude<ToJob, { type: 'init' | 'cancel' | 'pause' | 'replaced' }>): Promise<void> {
     this.cancelRequested = false;
     this.paused = false;
     switch (request.type) {
@@ -127,7 +134,7 @@ class Job {
     this.scanned = undefined;
     this.candidates = 0;
     this.analysed = 0;
-    this.failure = undefined;
+    this.failed.clear();
   }
 
   private progress(stage: Progress['stage'], done: number, total: number, force = false): void {
@@ -142,9 +149,11 @@ class Job {
     if (this.cancelRequested) throw new Cancelled();
   }
 
+  /** Where no analysis at all succeeds there is no use in going on. */
   private throwIfStopped(): void {
     this.throwIfCancelled();
-    if (this.failure) throw this.failure;
+    const [[index, error] = []] = this.failed;
+    if (error && this.analysed === 0 && this.failed.size >= MOST_FAILED) throw new Error(`face analysis of frame ${index}: ${error.message}`);
   }
 
   private async scanVideo({ track, facts }: OpenVideo, options: Options): Promise<void> {
@@ -210,18 +219,9 @@ class Job {
         'The file is damaged, or cut so that it starts inside a group of pictures. Rewriting it may help: ffmpeg -i input -c:v libx264 output.mp4',
       );
     }
+    await this.untilAnalysed();
+    await this.tryAgain(track, scan, reserve, options, note);
     if (moreNotes > 0) notes.push(`${moreNotes} more of this kind`);
-
-    this.progress('faces', this.analysed, this.candidates, true);
-    let over = false;
-    const waiting = setInterval(() => this.progress('faces', this.analysed, this.candidates, true), PROGRESS_MS);
-    try {
-      await Promise.race([this.pool.idle(), this.untilCancelled(() => over)]);
-    } finally {
-      over = true;
-      clearInterval(waiting);
-    }
-    this.throwIfStopped();
     const total_ms = performance.now() - start_ms;
     const missing = Math.max(0, expected - decoded);
     if (missing > 0) notes.push(`${missing} of ${expected} frames are missing: the file is cut off or damaged`);
@@ -262,7 +262,51 @@ class Job {
         const pictures = [thumbnail, ...portraits].map((jpeg) => jpeg.buffer);
         send({ type: 'candidate', candidate: { index, time_s, thumbnail, faces: shown } }, pictures);
       })
-      .catch((error: Error) => (this.failure ??= new Error(`face analysis of frame ${index}: ${error.message}`)));
+      .catch((error: Error) => this.failed.set(index, error));
+  }
+
+  /** Waits for what the pool still has, and tells how far it is. */
+  private async untilAnalysed(): Promise<void> {
+    let over = false;
+    const tell = () => this.progress('faces', this.analysed, this.candidates, true);
+    tell();
+    const waiting = setInterval(tell, PROGRESS_MS);
+    try {
+      await Promise.race([this.pool.idle(), this.untilCancelled(() => over)]);
+    } finally {
+      over = true;
+      clearInterval(waiting);
+    }
+    this.throwIfStopped();
+  }
+
+  /** Candidates that were lost with their worker get one more try; those that fail again count as without faces. */
+  private async tryAgain(track: OpenVideo['track'], scan: Scan, reserve: Reserve, options: Options, note: (text: string) => void): Promise<void> {
+    if (this.failed.size === 0) return;
+    const again = [...this.failed].map(([index, error]) => ({ index, error, time_s: scan.time_of(index) })).sort((a, b) => a.index - b.index);
+    this.failed.clear();
+    this.candidates -= again.length;
+    let i = 0;
+    for await (const sample of samplesAt(track, again.map((one) => one.time_s))) {
+      const one = again[i++];
+      try {
+        this.throwIfStopped();
+        if (!one) continue;
+        if (!sample) {
+          this.failed.set(one.index, one.error);
+          continue;
+        }
+        scan.commit_again(one.index, await copyFrame(sample, reserve));
+      } finally {
+        sample?.close();
+      }
+      await this.analyseNext(scan, options);
+    }
+    await this.untilAnalysed();
+    for (const [index, error] of this.failed) {
+      note(`no faces could be looked for in the frame at ${scan.time_of(index).toFixed(3)} s: ${error.message}`);
+      scan.set_faces(index, []);
+    }
   }
 
   /** Decodes a few frames once more that turned out to be better candidates. */
@@ -288,7 +332,7 @@ class Job {
   private async include(index: number): Promise<void> {
     const { scan } = this.result();
     const { track } = this.opened();
-    this.failure = undefined;
+    this.failed.clear();
     const reserve: Reserve = (bytes) => new Uint8Array(this.loaded.memory.buffer, scan.reserve(bytes), bytes);
     for await (const sample of samplesAt(track, [scan.time_of(index)])) {
       if (!sample) throw new UserError('This frame could not be decoded again.', 'Choose one beside it.');
@@ -300,7 +344,9 @@ class Job {
       await this.analyseNext(scan, DEFAULT_OPTIONS);
     }
     await this.pool.idle();
-    this.throwIfStopped();
+    this.throwIfCancelled();
+    const error = this.failed.get(index);
+    if (error) throw new UserError(`This frame could not be looked at: ${error.message}.`, 'Try it once more, or choose one beside it.');
   }
 
   /** Finds the largest face on each photo, whose owners are looked for from now on. */
@@ -404,6 +450,7 @@ function send(message: FromJob, transfer: Transferable[] = []): void {
 let job: Job | undefined;
 /** Requests run one after the other; cancelling overtakes them. */
 let queue: Promise<void> = Promise.resolve();
+let started: Promise<void> | undefined;
 
 self.onmessage = ({ data }: MessageEvent<ToJob>) => {
   if (data.type === 'cancel') {
@@ -412,6 +459,10 @@ self.onmessage = ({ data }: MessageEvent<ToJob>) => {
   }
   if (data.type === 'pause') {
     job?.pause(data.paused);
+    return;
+  }
+  if (data.type === 'replaced') {
+    void started?.then(() => job?.replace(data.worker, data.port));
     return;
   }
   queue = queue.then(async () => {
@@ -428,4 +479,5 @@ self.onmessage = ({ data }: MessageEvent<ToJob>) => {
       send(error instanceof Cancelled ? { type: 'cancelled' } : { type: 'failed', failure: describe(error) });
     }
   });
+  started ??= queue;
 };

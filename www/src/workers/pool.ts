@@ -6,6 +6,9 @@ import type { Analysis, PoolReply, PoolRequest } from '../protocol';
 /** Frames that may wait for each worker, besides the one it works on. */
 const WAITING_PER_WORKER = 1;
 
+/** A worker that has work and says nothing for so long hangs. */
+const MOST_SILENT_MS = 30_000;
+
 /** A frame in the decoder's own format, in a buffer from `Pool.buffer`. */
 export interface Pixels {
   layout: unknown;
@@ -20,6 +23,7 @@ export interface Accepted<T> {
 interface Pending {
   worker: number;
   settle: (reply: PoolReply) => void;
+  fail: (error: Error) => void;
 }
 
 /** A `PoolRequest` before it has a number. */
@@ -28,15 +32,40 @@ type Task = { [K in PoolRequest['task']]: Omit<Extract<PoolRequest, { task: K }>
 export class Pool {
   private readonly pending = new Map<number, Pending>();
   private readonly memory: number[];
+  /** When each worker was last given its first work, or answered. */
+  private readonly heard_ms: number[];
   private spare: Uint8Array<ArrayBuffer>[] = [];
   private nextId = 0;
   private wake: (() => void)[] = [];
 
-  constructor(private readonly ports: MessagePort[]) {
+  constructor(
+    private readonly ports: MessagePort[],
+    onStuck: (worker: number) => void,
+  ) {
     this.memory = ports.map(() => 0);
-    ports.forEach((port, worker) => {
-      port.onmessage = ({ data }: MessageEvent<PoolReply>) => this.receive(worker, data);
-    });
+    this.heard_ms = ports.map(() => 0);
+    ports.forEach((_, worker) => this.listen(worker));
+    setInterval(() => {
+      const now_ms = performance.now();
+      this.heard_ms.forEach((heard_ms, worker) => {
+        if (this.load(worker) === 0 || now_ms - heard_ms < MOST_SILENT_MS) return;
+        this.heard_ms[worker] = now_ms;
+        onStuck(worker);
+      });
+    }, MOST_SILENT_MS / 10);
+  }
+
+  /** Goes on with another worker in a lost one's place. What that had been given fails. */
+  replace(worker: number, port: MessagePort): void {
+    this.ports[worker]?.close();
+    this.ports[worker] = port;
+    this.listen(worker);
+    for (const [id, pending] of this.pending) {
+      if (pending.worker !== worker) continue;
+      this.pending.delete(id);
+      pending.fail(new Error('its worker stopped, most likely for want of memory'));
+    }
+    this.woken();
   }
 
   /** Frames that can be under way with so many workers. */
@@ -94,7 +123,8 @@ export class Pool {
             if (value !== undefined) resolve(value);
             else reject(new Error('error' in reply ? reply.error : 'a worker answered another question'));
           };
-          this.pending.set(id, { worker, settle });
+          if (least === 0) this.heard_ms[worker] = performance.now();
+          this.pending.set(id, { worker, settle, fail: reject });
         });
         this.ports[worker]?.postMessage({ ...task, id } satisfies PoolRequest, [task.pixels.buffer]);
         return { result };
@@ -109,13 +139,23 @@ export class Pool {
     return load;
   }
 
+  private listen(worker: number): void {
+    const port = this.ports[worker];
+    if (port) port.onmessage = ({ data }: MessageEvent<PoolReply>) => this.receive(worker, data);
+  }
+
   private receive(worker: number, reply: PoolReply): void {
     this.memory[worker] = reply.wasm_memory_bytes;
+    this.heard_ms[worker] = performance.now();
     const pending = this.pending.get(reply.id);
     if (!pending) return;
     this.pending.delete(reply.id);
     this.spare.push(reply.pixels);
     pending.settle(reply);
+    this.woken();
+  }
+
+  private woken(): void {
     for (const wake of this.wake.splice(0)) wake();
   }
 
