@@ -1,8 +1,8 @@
 import js from '@eslint/js';
 import ts from 'typescript-eslint';
 
-const node = { console: 'readonly', process: 'readonly', URL: 'readonly', Buffer: 'readonly', setInterval: 'readonly', clearInterval: 'readonly' };
-const page = { performance: 'readonly', Blob: 'readonly', Worker: 'readonly', self: 'readonly', document: 'readonly', window: 'readonly', MutationObserver: 'readonly', Image: 'readonly', fetch: 'readonly', crossOriginIsolated: 'readonly', Event: 'readonly', navigator: 'readonly', location: 'readonly' };
+const node = { console: 'readonly', process: 'readonly', URL: 'readonly', Buffer: 'readonly', setInterval: 'readonly', clearInterval: 'readonly', setTimeout: 'readonly', clearTimeout: 'readonly' };
+const page = { performance: 'readonly', Blob: 'readonly', Worker: 'readonly', self: 'readonly', document: 'readonly', window: 'readonly', MutationObserver: 'readonly', Image: 'readonly', fetch: 'readonly', crossOriginIsolated: 'readonly', Event: 'readonly', navigator: 'readonly', location: 'readonly', DOMException: 'readonly' };
 
 export default ts.config(
   { ignores: ['dist', 'target', 'www/wasm', 'node_modules', '.cache'] },

@@ -253,9 +253,7 @@ impl Reader {
     pub fn resume(&mut self, last_s: f64, frames: u64, checkpoint: &Checkpoint) -> Result<Option<Decoded>> {
         // Where times may step back, now or further on, places do not follow from them: such a file is read from its
         // start, and every frame of it, as the steps are found by their neighbours.
-        let containers_with_index = ["mp4", "matroska"];
-        let has_index = self.input.format().name().split(',').any(|name| containers_with_index.contains(&name));
-        let by_time = has_index && !checkpoint.stepped_back;
+        let by_time = self.states_length() && !checkpoint.stepped_back;
         self.tally.stepped_back = !by_time;
         let keys_s = if by_time { checkpoint.keys_s.as_slice() } else { &[] };
         let mut last = self.find(last_s, keys_s)?;
@@ -299,6 +297,11 @@ impl Reader {
     /// Whether the container lists its frames, so that what is missing is known.
     pub fn lists_frames(&self) -> bool {
         self.indexed > 0
+    }
+
+    /// Whether the container is one that says how long it lasts and where its frames are, so that nothing is estimated.
+    pub fn states_length(&self) -> bool {
+        self.input.format().name().split(',').any(|name| ["mp4", "matroska"].contains(&name))
     }
 
     /// What was met so far.

@@ -37,6 +37,8 @@ use std::time::Instant;
 
 /// Most bytes of frames between decoding and sampling.
 const MOST_WAITING_BYTES: usize = 160 << 20;
+/// A container may round the length of its video, or count that of its sound.
+const MOST_LONGER: f64 = 1.05;
 
 /// How a job tells what it does, and is told to stop.
 pub struct Hooks<'a> {
@@ -212,6 +214,13 @@ fn read(
             false => "the file is damaged, or some of its packets hold half a picture or none that is shown",
         };
         notes.push(format!("{missing} of {expected} frames are missing: {why}"));
+    }
+    let (stated_s, ends_s) = (facts.duration_s, session.duration_s());
+    // Not every container lists its frames.
+    if missing == 0 && reader.states_length() && stated_s > ends_s * MOST_LONGER + 1.0 {
+        notes.push(format!(
+            "the file says that it lasts {stated_s:.1} s, but its frames end after {ends_s:.1} s: it may be cut off"
+        ));
     }
     let video = Video {
         name: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),

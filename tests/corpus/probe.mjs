@@ -1,5 +1,4 @@
 // Runs the page's decoding on files of the corpus, in Chromium.
-import { setTimeout } from 'node:timers';
 import { fileURLToPath } from 'node:url';
 import { join } from 'node:path';
 import { launch } from '../../scripts/lib/browser.mjs';

@@ -18,7 +18,7 @@ async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
 async function probe(file: File) {
   try {
     const video = await openVideo(file);
-    const times_s = await listedTimes(video.track, () => false);
+    const times_s = await listedTimes(video.track, () => true);
     const notes: string[] = [];
     const frames: { time_s: number; hash: string; format: string }[] = [];
     let buffer = new Uint8Array(0);

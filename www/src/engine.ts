@@ -9,6 +9,12 @@ import JobWorker from './workers/job.worker?worker&inline';
 /** A job that does not answer a cancel request within this time is ended by force. */
 const CANCEL_MS = 3000;
 
+/**
+ * A job that says nothing for so long hangs: as it opens a file it tells of what it reads, and as it scans
+ * of every frame, or of every try to decode a damaged stretch, which may take long.
+ */
+const MOST_SILENT_MS = { open: 30_000, scan: 120_000 };
+
 /** Workers that fail as often as this before they are ready are not started again. */
 const MOST_FAILED_STARTS = 2;
 /** Analysis workers that are lost one after the other, none of them having finished a frame, before all is begun anew. */
@@ -26,24 +32,31 @@ export class Engine {
   /** Restarts since a job was ready: workers that fail as they start would be replaced for ever. */
   private failedStarts = 0;
   private nextChoice: Options | undefined;
+  /** Since when the job that opens or scans is silent; nothing where it need not say anything. */
+  private silent: { doing: keyof typeof MOST_SILENT_MS; since_ms: number } | undefined;
 
   constructor(
     private readonly assets: Assets,
     private readonly onMessage: (message: FromJob) => void,
   ) {
     this.start();
+    setInterval(() => {
+      if (this.silent && performance.now() - this.silent.since_ms > MOST_SILENT_MS[this.silent.doing]) this.hung(this.silent.doing);
+    }, 1000);
   }
 
   /** Opens a file; `opened` follows with the number that this returns. */
   open(file: File): number {
     this.nextChoice = undefined;
     this.requests += 1;
+    this.silent = { doing: 'open', since_ms: performance.now() };
     this.send({ type: 'open', file, request: this.requests });
     return this.requests;
   }
 
   scan(options: Options): void {
     this.nextChoice = undefined;
+    this.silent = { doing: 'scan', since_ms: performance.now() };
     this.sendChoice({ type: 'scan', options });
   }
 
@@ -76,6 +89,7 @@ export class Engine {
   }
 
   pause(paused: boolean): void {
+    this.silent = paused ? undefined : { doing: 'scan', since_ms: performance.now() };
     this.send({ type: 'pause', paused });
   }
 
@@ -110,12 +124,14 @@ export class Engine {
     this.lost = 0;
     const ports = Array.from({ length: count }, (_, worker) => this.startAnalysis(worker));
     this.job.onmessage = ({ data }: MessageEvent<FromJob>) => {
+      if (this.silent) this.silent.since_ms = performance.now();
       if (data.type === 'candidate') this.lost = 0;
       if (data.type === 'stuck') {
         this.replace(data.worker);
         return;
       }
       if (['cancelled', 'selected', 'exported', 'failed'].includes(data.type)) this.clearCancelTimer();
+      if (['opened', 'cancelled', 'selected', 'failed'].includes(data.type)) this.silent = undefined;
       if (data.type === 'ready') this.failedStarts = 0;
       this.onMessage(data);
       if (data.type === 'selected' || data.type === 'failed' || data.type === 'cancelled') this.chosen();
@@ -158,8 +174,20 @@ export class Engine {
     this.onMessage({ type: 'failed', failure: T.failures.workerStopped(event.message) });
   }
 
+  /** A damaged file can keep a demuxer or a decoder going for ever: that file is given up. */
+  private hung(doing: keyof typeof MOST_SILENT_MS): void {
+    this.renew();
+    this.onMessage({ type: 'hung', failure: T.failures.hung(MOST_SILENT_MS[doing] / 1000) });
+  }
+
   private restart(): void {
+    this.renew();
+    this.onMessage({ type: 'restarted' });
+  }
+
+  private renew(): void {
     this.clearCancelTimer();
+    this.silent = undefined;
     this.choosing = 0;
     this.nextChoice = undefined;
     for (const worker of [this.job, ...this.analysis.splice(0)]) {
@@ -168,7 +196,6 @@ export class Engine {
       worker.terminate();
     }
     this.start();
-    this.onMessage({ type: 'restarted' });
   }
 
   private clearCancelTimer(): void {

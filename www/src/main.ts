@@ -352,6 +352,16 @@ function receive(data: FromJob): void {
       if (file && engine) opening = engine.open(file);
       else enter('idle');
       break;
+    case 'hung':
+      forget();
+      enter('idle');
+      fail(data.failure);
+      message.scrollIntoView({ block: 'nearest' });
+      break;
+    case 'reading':
+    case 'stuck':
+      // Between the workers and the engine.
+      break;
     case 'progress':
       if (state !== 'running' && state !== 'exporting') break;
       running.show(data.progress);

@@ -23,6 +23,8 @@ export interface VideoFacts {
   /** When the first frame is shown: recordings may begin at any time. */
   start_s: number;
   duration_s: number;
+  /** What the container says of the length, if it does. */
+  stated_s?: number;
   width: number;
   height: number;
   rotation_deg: number;
@@ -90,6 +92,10 @@ export type FromJob =
   | { type: 'stuck'; worker: number }
   /** The workers were replaced; the file is being opened again, and what was scanned is lost. */
   | { type: 'restarted' }
+  /** A file is being opened, and bytes of it were read. */
+  | { type: 'reading' }
+  /** Nothing more came from the job: the workers were replaced, and file and scan are given up. */
+  | { type: 'hung'; failure: Failure }
   | { type: 'progress'; progress: Progress }
   | { type: 'candidate'; candidate: Candidate }
   /** Where scenes begin, as far as the scan has come, in seconds. */

@@ -302,6 +302,10 @@ export const T = {
       title: `The page’s own files could not be loaded (${why}).`,
       advice: 'Check the connection and reload the page.',
     }),
+    hung: (seconds: number) => ({
+      title: `This file has kept the page busy for ${seconds} seconds without getting any further.`,
+      advice: 'It seems to be damaged. Rewriting it may help: ffmpeg -i input -c copy output.mp4. Other files can be chosen now.',
+    }),
     workerStopped: (why: string) => ({
       title: `A background worker stopped: ${why || 'no reason given'}.`,
       advice: 'Close other tabs to free memory, or try with fewer workers. What was scanned is lost; the file is still chosen: press Start to try again.',

@@ -17,12 +17,14 @@ const MOST_VAIN_GAPS = 8;
  * lost with it; some lose frames without a word, as where the resolution changes. So
  * wherever listed times are passed over, what can be decoded of them is decoded by
  * another decoder, and then all goes on from there, or after an error from the next
- * key frame. `note` is told in words of each error and of each frame that was left out.
+ * key frame. `note` is told in words of each error and of each frame that was left out;
+ * `onTry` of each try to decode a damaged stretch, which may take long.
  */
 export async function* decodedFrames(
   track: InputVideoTrack,
   times_s: number[],
   note: (text: string) => void,
+  onTry: () => void = () => undefined,
 ): AsyncGenerator<VideoSample, void, undefined> {
   const packets = new EncodedPacketSink(track);
   let resume_s: number | undefined;
@@ -40,7 +42,7 @@ export async function* decodedFrames(
   async function* recovered(gap: number[]): AsyncGenerator<VideoSample, void, undefined> {
     if (gap.length === 0 || vain >= MOST_VAIN_GAPS) return;
     vain += 1;
-    for await (const sample of samplesAt(track, gap.slice(0, await decodable(track, gap)))) {
+    for await (const sample of samplesAt(track, gap.slice(0, await decodable(track, gap, onTry)))) {
       if (!sample) continue;
       vain = 0;
       last_s = sample.timestamp;
@@ -82,8 +84,9 @@ export async function* decodedFrames(
  * one need it until the next key frame, so the last good one can be searched for. Each
  * try decodes from the key frame on, so tries are few: strides of eight times, then halves.
  */
-async function decodable(track: InputVideoTrack, times_s: number[]): Promise<number> {
+async function decodable(track: InputVideoTrack, times_s: number[], onTry: () => void): Promise<number> {
   const decodes = async (count: number) => {
+    onTry();
     for await (const sample of samplesAt(track, [times_s[count - 1] as number])) {
       sample?.close();
       return sample !== null;

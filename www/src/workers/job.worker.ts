@@ -20,6 +20,8 @@ const PROGRESS_MS = 100;
 /** What went wrong in a damaged file is told so often; the rest is counted. */
 const NOTES = 20;
 
+/** A container may round the length of its video, or count that of its sound. */
+const MOST_LONGER = 1.05;
 /** So many analyses that fail before one succeeds end a scan. */
 const MOST_FAILED = 8;
 
@@ -42,6 +44,7 @@ class Job {
   /** Candidates whose analysis failed, and why: most likely a worker was out of memory. */
   private readonly failed = new Map<number, Error>();
   private lastProgress_ms = 0;
+  private lastRead_ms = -Infinity;
   private cancelRequested = false;
   private paused = false;
   private pausedChanged: (() => void)[] = [];
@@ -116,10 +119,17 @@ class Job {
 
   /** What was scanned before is kept where the file cannot be opened. */
   private async open(file: File): Promise<void> {
-    const video = await openVideo(file);
+    const video = await openVideo(file, () => this.reading());
     this.forget();
     this.video?.input.dispose();
     this.video = video;
+  }
+
+  private reading(): void {
+    const now = performance.now();
+    if (now - this.lastRead_ms < PROGRESS_MS) return;
+    this.lastRead_ms = now;
+    send({ type: 'reading' });
   }
 
   private opened(): OpenVideo {
@@ -160,7 +170,10 @@ class Job {
     this.forget();
     const start_ms = performance.now();
     this.progress('count', 0, 0, true);
-    const times_s = await listedTimes(track, () => this.cancelRequested);
+    const times_s = await listedTimes(track, (count) => {
+      this.progress('count', count, 0);
+      return !this.cancelRequested;
+    });
     const expected = times_s.length;
     this.throwIfCancelled();
 
@@ -191,7 +204,7 @@ class Job {
       if (notes.length < NOTES) notes.push(text);
       else moreNotes += 1;
     };
-    for await (const sample of decodedFrames(track, times_s, note)) {
+    for await (const sample of decodedFrames(track, times_s, note, () => this.progress('scan', decoded, expected, true))) {
       const { timestamp, duration } = sample;
       try {
         const layout = await copyFrame(sample, reserve);
@@ -215,7 +228,7 @@ class Job {
     const scan_ms = performance.now() - start_ms;
     if (decoded === 0) {
       throw new UserError(
-        `None of the ${expected} frames of this file could be decoded${notes[0] ? ` (${notes[0]})` : ''}.`,
+        expected > 0 ? `None of the ${expected} frames of this file could be decoded${notes[0] ? ` (${notes[0]})` : ''}.` : 'This file holds no frames of video.',
         'The file is damaged, or cut so that it starts inside a group of pictures. Rewriting it may help: ffmpeg -i input -c:v libx264 output.mp4',
       );
     }
@@ -225,6 +238,11 @@ class Job {
     const total_ms = performance.now() - start_ms;
     const missing = Math.max(0, expected - decoded);
     if (missing > 0) notes.push(`${missing} of ${expected} frames are missing: the file is cut off or damaged`);
+    // Not every container lists its frames.
+    const { stated_s = 0 } = facts;
+    if (missing === 0 && stated_s > scan.duration_s * MOST_LONGER + 1) {
+      notes.push(`the file says that it lasts ${stated_s.toFixed(1)} s, but its frames end after ${scan.duration_s.toFixed(1)} s: it may be cut off`);
+    }
     this.scanned = {
       scan,
       video: {

@@ -27,11 +27,14 @@ const READABLE = 'framesift reads MP4, MOV, MKV, WebM and MPEG-TS files.';
 const CUT_OFF =
   'The file seems to be cut off or damaged. Copy or download it again; a recording that was interrupted can often be repaired with: ffmpeg -i input -c copy output.mp4';
 
-export async function openVideo(file: File): Promise<OpenVideo> {
+/** `onRead` is told of every read, for a file that is long to open and one that never ends to differ. */
+export async function openVideo(file: File, onRead: () => void = () => undefined): Promise<OpenVideo> {
   if (file.size === 0) {
     throw new UserError(`“${file.name}” is empty (0 bytes).`, 'Choose another file, or copy this one again from where it came.');
   }
-  const input = new Input({ source: new BlobSource(file), formats: [MP4, QTFF, MATROSKA, WEBM, MPEG_TS] });
+  const source = new BlobSource(file);
+  source.onread = onRead;
+  const input = new Input({ source, formats: [MP4, QTFF, MATROSKA, WEBM, MPEG_TS] });
   try {
     if (!(await input.canRead())) {
       throw new UserError(
@@ -89,14 +92,16 @@ async function facts(file: File, input: Input, track: InputVideoTrack): Promise<
   }
   const stats = await readIndex(file, () => track.computePacketStats(120));
   const start_s = Math.max(0, await readIndex(file, () => track.getFirstTimestamp()));
+  // When the last frame ends.
+  const end_s = await track.getDurationFromMetadata();
   return {
     name: file.name,
     size_bytes: file.size,
     container: (await input.getFormat()).name,
     codec: parameters ?? codec,
     start_s,
-    // Which is when the last frame ends.
-    duration_s: ((await track.getDurationFromMetadata()) ?? (await track.computeDuration())) - start_s,
+    duration_s: (end_s ?? (await track.computeDuration())) - start_s,
+    ...(end_s && { stated_s: end_s - start_s }),
     width: await track.getDisplayWidth(),
     height: await track.getDisplayHeight(),
     rotation_deg: await track.getRotation(),
@@ -106,12 +111,13 @@ async function facts(file: File, input: Input, track: InputVideoTrack): Promise<
 
 /**
  * Times of the frames that the container lists for presentation, in seconds, ascending.
+ * `onFrame` is told how many there are so far, and says whether to go on.
  */
-export async function listedTimes(track: InputVideoTrack, cancelled: () => boolean): Promise<number[]> {
+export async function listedTimes(track: InputVideoTrack, onFrame: (count: number) => boolean): Promise<number[]> {
   const times_s: number[] = [];
   for await (const packet of new EncodedPacketSink(track).packets(undefined, undefined, { metadataOnly: true })) {
     if (isPresented(packet)) times_s.push(packet.timestamp);
-    if (cancelled()) break;
+    if (!onFrame(times_s.length)) break;
   }
   return times_s.sort((a, b) => a - b);
 }
