@@ -48,8 +48,10 @@ export async function fuzz(count, seed, log = () => {}) {
   const browser = await launch();
   const memory = watchRendererMemory();
   const ends = { refused: 0, failed: 0, short: 0, whole: 0 };
+  let opened;
   try {
-    const { page, errors } = await openPage(browser);
+    opened = await openPage(browser);
+    const { page, errors } = opened;
     let crashed = false;
     page.on('crash', () => (crashed = true));
     for (let i = 0; i < count; i++) {
@@ -68,6 +70,7 @@ export async function fuzz(count, seed, log = () => {}) {
       if (errors.length > 0) throw new Error(`${file}: ${errors.join('; ')}`);
     }
   } finally {
+    await opened?.close();
     await browser.close();
   }
   return { ...ends, peak_renderer_rss_bytes: memory.stop() };
