@@ -207,6 +207,44 @@ for (const [happens, what] of Object.entries(LOSSES)) {
   });
 }
 
+pageTest('where the disk is full the page says so, and the scan is still there', async ({ page, context, server }) => {
+  await scan(page, media('people.mp4'), { budget: 40, faces: 'ignore' });
+  const devtools = await context.newCDPSession(page);
+  await devtools.send('Storage.overrideQuotaForOrigin', { origin: server.origin, quotaSize: 50_000 });
+  await page.locator('#download').click();
+  await page.locator('#failure:not(:empty)').waitFor({ state: 'attached', timeout: 60_000 });
+  assert.match(await page.locator('#failure').innerText(), /more room[^]*fewer frames/);
+  await devtools.send('Storage.overrideQuotaForOrigin', { origin: server.origin });
+  const { manifest } = await download(page);
+  assert.equal(manifest.frames.length, await page.locator('.gallery li').count());
+});
+
+pageTest('a ZIP leaves nothing behind when the page is opened again', async ({ page }) => {
+  const stored = () => page.evaluate(async () => {
+    const names = [];
+    for await (const name of (await navigator.storage.getDirectory()).keys()) names.push(name);
+    return names;
+  });
+  await scan(page, media('vp9.webm'), { budget: 4, faces: 'ignore' });
+  await download(page);
+  assert.equal((await stored()).length, 1);
+  await page.reload();
+  await waitForState(page, 'idle');
+  await page.waitForFunction(async () => (await (await navigator.storage.getDirectory()).keys().next()).done);
+});
+
+pageTest('a file’s name is text, not a part of the page', async ({ page }) => {
+  const name = '<img src=x onerror="window.taken = true">.webm';
+  await page.locator('#file').setInputFiles({ name, mimeType: 'video/webm', buffer: readFileSync(media('vp9.webm')) });
+  await waitForState(page, 'ready');
+  assert.ok((await page.locator('body').innerText()).includes(name));
+  await page.locator('#start').click();
+  await waitForState(page, 'done');
+  const { manifest } = await download(page);
+  assert.equal(manifest.video.name, name);
+  assert.equal(await page.evaluate(() => window.taken), undefined);
+});
+
 pageTest('nothing leaves the page, and it works without its server', async ({ page, context, server, countRequests }) => {
   const requestsSince = countRequests();
   await context.setOffline(true);

@@ -185,10 +185,11 @@ async function* encoded(
 /** `null`, with the stream untouched, where there is no private file system. */
 async function storeInPrivateFileSystem(stream: ReadableStream<Uint8Array>): Promise<Blob | null> {
   const name = `${EXPORT_FILE}${crypto.randomUUID()}.zip`;
+  let root: FileSystemDirectoryHandle;
   let handle: FileSystemFileHandle;
   let target: FileSystemWritableFileStream;
   try {
-    const root = await navigator.storage.getDirectory();
+    root = await navigator.storage.getDirectory();
     // Held as long as the worker lives: the file is in use.
     void navigator.locks.request(name, () => new Promise(() => undefined));
     handle = await root.getFileHandle(name, { create: true });
@@ -196,7 +197,13 @@ async function storeInPrivateFileSystem(stream: ReadableStream<Uint8Array>): Pro
   } catch {
     return null;
   }
-  await stream.pipeTo(target);
+  try {
+    await stream.pipeTo(target);
+  } catch (error) {
+    await root.removeEntry(name).catch(() => undefined);
+    if (!(error instanceof DOMException && error.name === 'QuotaExceededError')) throw error;
+    throw new UserError('The ZIP needs more room than the browser may use on this machine’s disk.', 'Free some, or save to a folder, or keep fewer frames. The scan is still there.');
+  }
   return handle.getFile();
 }
 

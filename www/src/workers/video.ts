@@ -36,7 +36,7 @@ export async function openVideo(file: File, onRead: () => void = () => undefined
   source.onread = onRead;
   const input = new Input({ source, formats: [MP4, QTFF, MATROSKA, WEBM, MPEG_TS] });
   try {
-    if (!(await input.canRead())) {
+    if (!(await readIndex(file, () => input.canRead()))) {
       throw new UserError(
         `“${file.name}” is not a video file that framesift knows.`,
         `${READABLE} If it plays elsewhere, convert it, for example with: ffmpeg -i input -c:v libx264 output.mp4`,
@@ -50,7 +50,7 @@ export async function openVideo(file: File, onRead: () => void = () => undefined
       }
       throw new UserError(`“${file.name}” has no index of what it holds.`, CUT_OFF);
     }
-    return { file, input, track, facts: await facts(file, input, track) };
+    return { file, input, track, facts: await readIndex(file, () => facts(file, input, track)) };
   } catch (error) {
     input.dispose();
     throw error;
@@ -62,6 +62,7 @@ async function readIndex<T>(file: File, read: () => Promise<T>): Promise<T> {
   try {
     return await read();
   } catch (error) {
+    if (error instanceof UserError) throw error;
     throw new UserError(
       `The index of “${file.name}” cannot be read (${firstSentence(error)}).`,
       CUT_OFF,
@@ -90,8 +91,8 @@ async function facts(file: File, input: Input, track: InputVideoTrack): Promise<
         : 'Try another browser, or convert the file: ffmpeg -i input -c:v libx264 -crf 18 output.mp4',
     );
   }
-  const stats = await readIndex(file, () => track.computePacketStats(120));
-  const start_s = Math.max(0, await readIndex(file, () => track.getFirstTimestamp()));
+  const stats = await track.computePacketStats(120);
+  const start_s = Math.max(0, await track.getFirstTimestamp());
   // When the last frame ends.
   const end_s = await track.getDurationFromMetadata();
   return {
