@@ -38,6 +38,8 @@ export interface ExportHooks {
 export class ExportFiles {
   private readonly lost: KeptFrame[] = [];
   private readonly written: KeptFrame[] = [];
+  /** Pictures, which nobody needs when they are written. */
+  private readonly pictures = new WeakSet<ArrayBuffer>();
   private final: Manifest;
 
   constructor(
@@ -51,7 +53,7 @@ export class ExportFiles {
 
   async toZip(): Promise<{ zip: Blob; manifest: Manifest }> {
     const stream = makeZip(this.entries());
-    const zip = (await storeInPrivateFileSystem(stream)) ?? (await new Response(stream).blob());
+    const zip = (await storeInPrivateFileSystem(stream, (chunk) => this.release(chunk))) ?? (await new Response(stream).blob());
     return { zip, manifest: this.final };
   }
 
@@ -69,6 +71,11 @@ export class ExportFiles {
     return { manifest: this.final, folder: folder.name };
   }
 
+  /** Gives back what a picture takes, where the browser can: garbage of hundreds of megabytes is collected late. */
+  private release({ buffer }: Uint8Array<ArrayBuffer>): void {
+    if (this.pictures.has(buffer)) (buffer as ArrayBuffer & { transfer?: (bytes: number) => ArrayBuffer }).transfer?.(0);
+  }
+
   private async *entries(): AsyncGenerator<Entry> {
     const { lost, written, manifest, hooks } = this;
     const lastModified = new Date();
@@ -76,7 +83,10 @@ export class ExportFiles {
       if (hooks.cancelled()) return;
       const names = [frame.file, ...frame.faces.flatMap((face) => face.crop ?? [])];
       if (files) {
-        for (const [i, input] of files.entries()) yield { name: names[i] ?? '', input, lastModified };
+        for (const [i, input] of files.entries()) {
+          this.pictures.add(input.buffer);
+          yield { name: names[i] ?? '', input, lastModified };
+        }
       }
       (files ? written : lost).push(frame);
       hooks.onProgress(written.length + lost.length);
@@ -183,7 +193,7 @@ async function* encoded(
 }
 
 /** `null`, with the stream untouched, where there is no private file system. */
-async function storeInPrivateFileSystem(stream: ReadableStream<Uint8Array>): Promise<Blob | null> {
+async function storeInPrivateFileSystem(stream: ReadableStream<Uint8Array>, onWritten: (chunk: Uint8Array<ArrayBuffer>) => void): Promise<Blob | null> {
   const name = `${EXPORT_FILE}${crypto.randomUUID()}.zip`;
   let root: FileSystemDirectoryHandle;
   let handle: FileSystemFileHandle;
@@ -198,8 +208,13 @@ async function storeInPrivateFileSystem(stream: ReadableStream<Uint8Array>): Pro
     return null;
   }
   try {
-    await stream.pipeTo(target);
+    for await (const chunk of stream as unknown as AsyncIterable<Uint8Array<ArrayBuffer>>) {
+      await target.write(chunk);
+      onWritten(chunk);
+    }
+    await target.close();
   } catch (error) {
+    await target.abort().catch(() => undefined);
     await root.removeEntry(name).catch(() => undefined);
     if (!(error instanceof DOMException && error.name === 'QuotaExceededError')) throw error;
     throw new UserError('The ZIP needs more room than the browser may use on this machine’s disk.', 'Free some, or save to a folder, or keep fewer frames. The scan is still there.');
