@@ -59,6 +59,25 @@ pageTest('frames are left out and kept by keyboard, and it can be taken back', a
   assert.ok(!(await kept(page)).includes(before[1]), 'and made again');
 });
 
+pageTest('many scenes and frames are one stop of the Tab key each, and arrow keys walk over them', async ({ page }) => {
+  await scan(page, media('people.mp4'), { budget: 8 });
+  const stops = (within) => page.locator(`${within} button:not([tabindex="-1"])`).count();
+  assert.deepEqual([await stops('.blocks'), await stops('.gallery')], [1, 2], 'a scene, and a frame with its decision');
+  await page.locator('.timeline-box:visible .blocks button').first().focus();
+  await page.keyboard.press('ArrowRight');
+  const focused = () => page.evaluate(() => document.activeElement.getAttribute('aria-label'));
+  const second = await focused();
+  assert.equal(second, await page.locator('.timeline-box:visible .blocks button').nth(1).getAttribute('aria-label'));
+  await page.keyboard.press('Tab');
+  assert.notEqual(await focused(), await page.locator('.timeline-box:visible .blocks button').nth(2).getAttribute('aria-label'));
+  await page.keyboard.press('Shift+Tab');
+  assert.equal(await focused(), second, 'where it was left');
+  await page.locator('.gallery .picture').nth(3).focus();
+  assert.equal(await stops('.gallery'), 2);
+  await page.keyboard.press('Tab');
+  assert.equal(await page.evaluate(() => document.activeElement.className), 'decide');
+});
+
 pageTest('a slider chooses while it is pulled, and counts as one change', async ({ page }) => {
   await scan(page, media('people.mp4'));
   const all = await keptCount(page);
@@ -213,6 +232,7 @@ pageTest('options come from a link, and go to the command', async ({ page }) => 
   assert.equal(await page.locator('#option-budget').inputValue(), '33');
   assert.equal(await page.locator('#option-faces').inputValue(), 'require');
   assert.equal(await page.locator('#option-similarity').inputValue(), '0.8', 'nonsense is passed over');
+  assert.deepEqual([await page.locator('#option-format').inputValue(), await page.locator('#option-crops').inputValue()], ['png', 'loose']);
   assert.equal(await page.locator('script').count(), 1, 'and nothing of it becomes part of the page');
   await choose(page, media('vp9.webm'));
   await page.locator('#option-budget').fill('12');
@@ -222,7 +242,8 @@ pageTest('options come from a link, and go to the command', async ({ page }) => 
   const out = execFileSync(program, ['extract', media('vp9.webm'), '--out', '/nowhere', '--config', config, '--dry-run'], { encoding: 'utf8' });
   assert.match(out, /vp9\.webm/);
   assert.match(readFileSync(config, 'utf8'), /^budget = 12\nfaces = "require"$/m);
-}, { fragment: '#budget=33&faces=require&similarity=%3Cscript%3E&gates=x' });
+  assert.match(readFileSync(config, 'utf8'), /^format = "png"\n[^]*^also = \["coco", "csv"\]$/m);
+}, { fragment: '#budget=33&faces=require&similarity=%3Cscript%3E&gates=x&format=png&crops=huge&also=csv+coco' });
 
 for (const colorScheme of ['light', 'dark']) {
   pageTest(`everyone can use it: axe finds nothing, ${colorScheme}`, async ({ page }) => {

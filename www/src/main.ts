@@ -527,7 +527,9 @@ window.addEventListener('keydown', (event) => {
   travel(event.shiftKey || key === 'y' ? 'redo' : 'undo');
 });
 
-form.write(fromFragment(location.hash));
+const linked = fromFragment(location.hash);
+form.write(linked.settings);
+exporting.write(linked.formats);
 enter('loading');
 if (typeof VideoDecoder === 'undefined') {
   privacyText.textContent = T.privacy.short;

@@ -1,9 +1,10 @@
 /** Options as a link's fragment, which browsers send nowhere, and as the command's config file. */
 
-import { DEFAULT_OPTIONS, FLAGS, type Flag, type Options } from './manifest';
+import { DEFAULT_OPTIONS, type Dataset, FLAGS, type Flag, type Options } from './manifest';
+import type { Formats } from './ui/export';
 import type { Settings } from './ui/options';
 
-/** Only what is not as usual. */
+/** Only what is not as usual. Workers go with the machine, and identity vectors are nothing to be asked for by a link. */
 export function toFragment(options: Options): string {
   const parts = new URLSearchParams();
   const usual = DEFAULT_OPTIONS;
@@ -15,13 +16,19 @@ export function toFragment(options: Options): string {
   if (options.detector.name !== usual.detector.name) parts.set('detector', options.detector.name);
   if (options.detector.threshold !== undefined) parts.set('threshold', String(options.detector.threshold));
   if (String(options.face_gates) !== String(usual.face_gates)) parts.set('gates', options.face_gates.join(' '));
+  if (options.batch !== usual.batch) parts.set('batch', String(options.batch));
+  for (const name of ['format', 'crops', 'folders'] as const) {
+    if (options[name] !== usual[name]) parts.set(name, options[name]);
+  }
+  if (options.also?.length) parts.set('also', options.also.join(' '));
   return parts.toString();
 }
 
 /** What a fragment says, as far as it makes sense: it may come from anywhere. */
-export function fromFragment(fragment: string): Partial<Settings> {
+export function fromFragment(fragment: string): { settings: Partial<Settings>; formats: Partial<Formats> } {
   const parts = new URLSearchParams(fragment.replace(/^#/, ''));
   const settings: Partial<Settings> = {};
+  const formats: Partial<Formats> = {};
   const number = (name: string, least: number, most: number) => {
     const value = Number(parts.get(name) || Number.NaN);
     return value >= least && value <= most ? value : undefined;
@@ -42,7 +49,17 @@ export function fromFragment(fragment: string): Partial<Settings> {
   if (detector) settings.detector = { name: detector, ...(detector !== 'default' && threshold !== undefined && { threshold }) };
   const gates = parts.get('gates');
   if (gates !== null) settings.face_gates = FLAGS.filter((flag: Flag) => gates.split(' ').includes(flag));
-  return settings;
+  const batch = number('batch', 1, 500);
+  if (batch !== undefined) settings.batch = Math.round(batch);
+  const format = oneOf('format', ['jpg', 'png']);
+  const crops = oneOf('crops', ['loose', 'arcface112', 'ffhq512', 'none']);
+  const folders = oneOf('folders', ['flat', 'scene', 'person']);
+  const also = parts.get('also')?.split(' ');
+  if (format) formats.format = format;
+  if (crops) formats.crops = crops;
+  if (folders) formats.folders = folders;
+  if (also) formats.also = (['imagefolder', 'coco', 'yolo', 'csv'] satisfies Dataset[]).filter((name) => also.includes(name));
+  return { settings, formats };
 }
 
 /** TOML for `framesift --config`. What the command has no flag for is left out. */

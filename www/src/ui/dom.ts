@@ -52,3 +52,31 @@ export class BlobUrls {
     this.urls.clear();
   }
 }
+
+/**
+ * Of many things to choose from only one is reached by Tab: the first, or the one that had the focus last
+ * (roving tabindex, WAI-ARIA Authoring Practices 1.2). Their buttons are made with `tabindex: -1`.
+ */
+export class Roving {
+  private current: HTMLElement | null = null;
+
+  constructor(
+    private readonly container: HTMLElement,
+    private readonly items: string,
+  ) {
+    container.addEventListener('focusin', (event) => this.reach((event.target as HTMLElement).closest<HTMLElement>(items)));
+  }
+
+  /** After the things have changed. */
+  update(): void {
+    if (!this.current || !this.container.contains(this.current)) this.reach(this.container.querySelector<HTMLElement>(this.items));
+  }
+
+  private reach(item: HTMLElement | null): void {
+    if (!item) return;
+    const buttons = (of: HTMLElement) => (of instanceof HTMLButtonElement ? [of] : [...of.querySelectorAll('button')]);
+    if (this.current) for (const button of buttons(this.current)) button.tabIndex = -1;
+    for (const button of buttons(item)) button.tabIndex = 0;
+    this.current = item;
+  }
+}

@@ -1,10 +1,10 @@
 /** What is saved, where to, and about how much it is. */
 
-import type { Dataset, Manifest, Options } from '../manifest';
+import { DEFAULT_OPTIONS, type Dataset, type Manifest, type Options } from '../manifest';
 import { T } from '../text';
 import { h } from './dom';
 
-type Formats = Pick<Options, 'format' | 'crops' | 'folders'> & { also?: Dataset[] };
+export type Formats = Pick<Options, 'format' | 'crops' | 'folders'> & { also?: Dataset[] };
 
 export interface ExportHost {
   /** Another format: names in the manifest follow. */
@@ -81,10 +81,11 @@ export class ExportPanel {
     };
   }
 
-  write({ format, crops, folders, also = [] }: Formats): void {
-    this.format.value = format;
-    this.crops.value = crops;
-    this.folders.value = folders;
+  /** What is not said is as usual. */
+  write({ format, crops, folders, also = [] }: Partial<Formats>): void {
+    this.format.value = format ?? DEFAULT_OPTIONS.format;
+    this.crops.value = crops ?? DEFAULT_OPTIONS.crops;
+    this.folders.value = folders ?? DEFAULT_OPTIONS.folders;
     for (const { name, input } of this.also) input.checked = also.includes(name);
   }
 

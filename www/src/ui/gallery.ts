@@ -2,7 +2,7 @@
 
 import type { KeptFrame, Manifest, Reason, Rejected } from '../manifest';
 import { T, number, timeText } from '../text';
-import { BlobUrls, frameBox, h } from './dom';
+import { BlobUrls, Roving, frameBox, h } from './dom';
 
 /** Cards added at once, so that a large result does not block the page. */
 const CHUNK = 80;
@@ -44,6 +44,7 @@ export class Gallery {
   /** Cards that are in the page, by frame, with what they show. */
   private cards = new Map<number, { key: string; element: HTMLElement }>();
   private pending = 0;
+  private readonly roving = new Roving(this.list, 'li[data-index]');
 
   constructor(private readonly host: GalleryHost) {
     const tab = (kept: boolean, id: string) =>
@@ -170,6 +171,7 @@ export class Gallery {
     // As much as there was before, so that the page does not get shorter under the user.
     more(Math.max(6, Math.ceil(before.size / CHUNK)));
     this.list.replaceChildren(...sections);
+    this.roving.update();
     if (focused !== undefined && this.list.contains(document.activeElement) === false) this.focusNear(Number(focused));
   }
 
@@ -198,7 +200,7 @@ export class Gallery {
     const blob = this.host.thumbnail(index);
     const picture = h(
       'button',
-      { type: 'button', class: 'picture', 'aria-label': T.gallery.open(time_s, names.join(', ')), onclick: () => this.host.open(index) },
+      { type: 'button', class: 'picture', tabindex: -1, 'aria-label': T.gallery.open(time_s, names.join(', ')), onclick: () => this.host.open(index) },
       h('img', {
         src: blob ? this.urls.of(blob) : '',
         alt: '',
@@ -236,6 +238,7 @@ export class Gallery {
           {
             type: 'button',
             class: 'decide',
+            tabindex: -1,
             'aria-label': `${keeps ? T.gallery.keep : T.gallery.leaveOut}: ${timeText(time_s, 2)}`,
             onclick: () => this.host.decide(index, keeps),
           },

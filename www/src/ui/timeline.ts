@@ -2,7 +2,7 @@
 
 import type { Manifest, Scene } from '../manifest';
 import { T, timeText } from '../text';
-import { h, place } from './dom';
+import { Roving, h, place } from './dom';
 
 export class Timeline {
   readonly element: HTMLElement;
@@ -11,13 +11,15 @@ export class Timeline {
   private readonly done = h('div', { class: 'done', 'aria-hidden': 'true' });
   private readonly first = h('span', {});
   private readonly end = h('span', {});
+  private readonly roving = new Roving(this.blocks, 'button:not(:disabled)');
   private start_s = 0;
   private duration_s = 1;
 
   constructor(private readonly onScene: (scene: number) => void) {
-    const strip = h('div', { class: 'timeline', role: 'group', 'aria-label': T.timeline.label }, this.blocks, this.done, this.marks);
+    const strip = h('div', { class: 'timeline', role: 'toolbar', 'aria-label': T.timeline.label }, this.blocks, this.done, this.marks);
     const scale = h('div', { class: 'scale', 'aria-hidden': 'true' }, this.first, h('span', { class: 'legend' }, T.timeline.legend), this.end);
     this.element = h('div', { class: 'timeline-box' }, strip, scale);
+    this.blocks.addEventListener('keydown', (event) => this.onKey(event));
   }
 
   /** Begins a video that is being scanned. */
@@ -63,6 +65,7 @@ export class Timeline {
     const inside = new Map<number, number>();
     for (const frame of manifest.frames) inside.set(frame.scene, (inside.get(frame.scene) ?? 0) + 1);
     this.blocks.replaceChildren(...manifest.scenes.map((scene) => this.block(scene, inside.get(scene.index) ?? 0)));
+    this.roving.update();
     const starts = manifest.scenes.flatMap((scene) => this.transition(scene, manifest));
     this.marks.replaceChildren(
       ...starts,
@@ -72,6 +75,16 @@ export class Timeline {
         return mark;
       }),
     );
+  }
+
+  /** Arrow keys walk over the scenes. */
+  private onKey(event: KeyboardEvent): void {
+    const scenes = [...this.blocks.querySelectorAll<HTMLElement>('button:not(:disabled)')];
+    const at = scenes.indexOf(event.target as HTMLElement);
+    const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: scenes.length - 1 }[event.key];
+    if (at < 0 || to === undefined) return;
+    scenes[Math.min(Math.max(to, 0), scenes.length - 1)]?.focus();
+    event.preventDefault();
   }
 
   /** Where a time lies, from 0 to 1. */
@@ -87,6 +100,7 @@ export class Timeline {
       title: label,
       'aria-label': label,
       disabled: frames === 0,
+      tabindex: -1,
       onclick: () => this.onScene(scene.index),
     });
     place(segment, this.share(scene.start_s), (scene.end_s - scene.start_s) / this.duration_s);
