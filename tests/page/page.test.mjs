@@ -207,6 +207,15 @@ for (const [happens, what] of Object.entries(LOSSES)) {
   });
 }
 
+pageTest('a file that is cut off is told by how long it says it lasts, where it does not list its frames', async ({ page }) => {
+  await scan(page, path('truncated.mkv'), { budget: 4, faces: 'ignore' });
+  const { manifest } = await download(page);
+  const native = await extractNatively(path('truncated.mkv'), '--budget', '4', '--faces', 'ignore');
+  assert.equal(manifest.video.frames_missing, 0);
+  assert.match(manifest.video.notes.join(), /lasts 5\.0 s, but its frames end after 3\.0 s/);
+  assert.deepEqual(native.video.notes, manifest.video.notes);
+});
+
 pageTest('where the disk is full the page says so, and the scan is still there', async ({ page, context, server }) => {
   await scan(page, media('people.mp4'), { budget: 40, faces: 'ignore' });
   const devtools = await context.newCDPSession(page);

@@ -11,9 +11,10 @@ const CANCEL_MS = 3000;
 
 /**
  * A job that says nothing for so long hangs: as it opens a file it tells of what it reads, and as it scans
- * of every frame, or of every try to decode a damaged stretch, which may take long.
+ * of every frame, or of every try to decode a damaged stretch, which may take long. It is counted in ticks of
+ * a timer, not by the clock, which goes on while a machine or a tab sleeps.
  */
-const MOST_SILENT_MS = { open: 30_000, scan: 120_000 };
+const MOST_SILENT_S = { open: 30, scan: 120 };
 
 /** Workers that fail as often as this before they are ready are not started again. */
 const MOST_FAILED_STARTS = 2;
@@ -32,8 +33,8 @@ export class Engine {
   /** Restarts since a job was ready: workers that fail as they start would be replaced for ever. */
   private failedStarts = 0;
   private nextChoice: Options | undefined;
-  /** Since when the job that opens or scans is silent; nothing where it need not say anything. */
-  private silent: { doing: keyof typeof MOST_SILENT_MS; since_ms: number } | undefined;
+  /** How long the job that opens or scans has been silent; nothing where it need not say anything. */
+  private silent: { doing: keyof typeof MOST_SILENT_S; silent_s: number } | undefined;
 
   constructor(
     private readonly assets: Assets,
@@ -41,7 +42,9 @@ export class Engine {
   ) {
     this.start();
     setInterval(() => {
-      if (this.silent && performance.now() - this.silent.since_ms > MOST_SILENT_MS[this.silent.doing]) this.hung(this.silent.doing);
+      if (!this.silent) return;
+      this.silent.silent_s += 1;
+      if (this.silent.silent_s > MOST_SILENT_S[this.silent.doing]) this.hung(this.silent.doing);
     }, 1000);
   }
 
@@ -49,14 +52,14 @@ export class Engine {
   open(file: File): number {
     this.nextChoice = undefined;
     this.requests += 1;
-    this.silent = { doing: 'open', since_ms: performance.now() };
+    this.silent = { doing: 'open', silent_s: 0 };
     this.send({ type: 'open', file, request: this.requests });
     return this.requests;
   }
 
   scan(options: Options): void {
     this.nextChoice = undefined;
-    this.silent = { doing: 'scan', since_ms: performance.now() };
+    this.silent = { doing: 'scan', silent_s: 0 };
     this.sendChoice({ type: 'scan', options });
   }
 
@@ -89,7 +92,7 @@ export class Engine {
   }
 
   pause(paused: boolean): void {
-    this.silent = paused ? undefined : { doing: 'scan', since_ms: performance.now() };
+    this.silent = paused ? undefined : { doing: 'scan', silent_s: 0 };
     this.send({ type: 'pause', paused });
   }
 
@@ -124,7 +127,7 @@ export class Engine {
     this.lost = 0;
     const ports = Array.from({ length: count }, (_, worker) => this.startAnalysis(worker));
     this.job.onmessage = ({ data }: MessageEvent<FromJob>) => {
-      if (this.silent) this.silent.since_ms = performance.now();
+      if (this.silent) this.silent.silent_s = 0;
       if (data.type === 'candidate') this.lost = 0;
       if (data.type === 'stuck') {
         this.replace(data.worker);
@@ -175,9 +178,9 @@ export class Engine {
   }
 
   /** A damaged file can keep a demuxer or a decoder going for ever: that file is given up. */
-  private hung(doing: keyof typeof MOST_SILENT_MS): void {
+  private hung(doing: keyof typeof MOST_SILENT_S): void {
     this.renew();
-    this.onMessage({ type: 'hung', failure: T.failures.hung(MOST_SILENT_MS[doing] / 1000) });
+    this.onMessage({ type: 'hung', failure: T.failures.hung(MOST_SILENT_S[doing]) });
   }
 
   private restart(): void {

@@ -208,13 +208,12 @@ async function storeInPrivateFileSystem(stream: ReadableStream<Uint8Array>, onWr
     return null;
   }
   try {
-    for await (const chunk of stream as unknown as AsyncIterable<Uint8Array<ArrayBuffer>>) {
+    const write = async (chunk: Uint8Array<ArrayBuffer>) => {
       await target.write(chunk);
       onWritten(chunk);
-    }
-    await target.close();
+    };
+    await stream.pipeTo(new WritableStream({ write, close: () => target.close(), abort: () => target.abort() }));
   } catch (error) {
-    await target.abort().catch(() => undefined);
     await root.removeEntry(name).catch(() => undefined);
     if (!(error instanceof DOMException && error.name === 'QuotaExceededError')) throw error;
     throw new UserError('The ZIP needs more room than the browser may use on this machine’s disk.', 'Free some, or save to a folder, or keep fewer frames. The scan is still there.');

@@ -6,8 +6,9 @@ import type { Analysis, PoolReply, PoolRequest } from '../protocol';
 /** Frames that may wait for each worker, besides the one it works on. */
 const WAITING_PER_WORKER = 1;
 
-/** A worker that has work and says nothing for so long hangs. */
-const MOST_SILENT_MS = 30_000;
+/** A worker that has work and says nothing for so many ticks hangs. (By the clock a machine that slept would look like it.) */
+const MOST_SILENT_TICKS = 10;
+const TICK_MS = 3000;
 
 /** A frame in the decoder's own format, in a buffer from `Pool.buffer`. */
 export interface Pixels {
@@ -32,8 +33,8 @@ type Task = { [K in PoolRequest['task']]: Omit<Extract<PoolRequest, { task: K }>
 export class Pool {
   private readonly pending = new Map<number, Pending>();
   private readonly memory: number[];
-  /** When each worker was last given its first work, or answered. */
-  private readonly heard_ms: number[];
+  /** Ticks for which each worker has had work and not answered. */
+  private readonly silent: number[];
   private spare: Uint8Array<ArrayBuffer>[] = [];
   private nextId = 0;
   private wake: (() => void)[] = [];
@@ -43,16 +44,15 @@ export class Pool {
     onStuck: (worker: number) => void,
   ) {
     this.memory = ports.map(() => 0);
-    this.heard_ms = ports.map(() => 0);
+    this.silent = ports.map(() => 0);
     ports.forEach((_, worker) => this.listen(worker));
     setInterval(() => {
-      const now_ms = performance.now();
-      this.heard_ms.forEach((heard_ms, worker) => {
-        if (this.load(worker) === 0 || now_ms - heard_ms < MOST_SILENT_MS) return;
-        this.heard_ms[worker] = now_ms;
-        onStuck(worker);
+      ports.forEach((_, worker) => {
+        const ticks = this.load(worker) > 0 ? (this.silent[worker] ?? 0) + 1 : 0;
+        this.silent[worker] = ticks % MOST_SILENT_TICKS;
+        if (ticks === MOST_SILENT_TICKS) onStuck(worker);
       });
-    }, MOST_SILENT_MS / 10);
+    }, TICK_MS);
   }
 
   /** Goes on with another worker in a lost one's place. What that had been given fails. */
@@ -123,7 +123,6 @@ export class Pool {
             if (value !== undefined) resolve(value);
             else reject(new Error('error' in reply ? reply.error : 'a worker answered another question'));
           };
-          if (least === 0) this.heard_ms[worker] = performance.now();
           this.pending.set(id, { worker, settle, fail: reject });
         });
         this.ports[worker]?.postMessage({ ...task, id } satisfies PoolRequest, [task.pixels.buffer]);
@@ -146,7 +145,7 @@ export class Pool {
 
   private receive(worker: number, reply: PoolReply): void {
     this.memory[worker] = reply.wasm_memory_bytes;
-    this.heard_ms[worker] = performance.now();
+    this.silent[worker] = 0;
     const pending = this.pending.get(reply.id);
     if (!pending) return;
     this.pending.delete(reply.id);
