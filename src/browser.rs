@@ -8,16 +8,20 @@
 //! wasm memory, JavaScript lets the decoder write there (`VideoFrame.copyTo`),
 //! [`Scan::commit`] says what was written. Views of wasm memory die when it
 //! grows, so a view is made after `reserve` and not kept.
+//!
+//! A scan can be recorded in a [`journal`], whose entries JavaScript stores one behind the other. After
+//! [`Scan::begin_journal`] a new scan takes those of an earlier one ([`Scan::replay`]) and goes on from there.
 
 use crate::faces::pack::{Pack, PackSpec};
 use crate::faces::{Face, FaceAnalyzer};
 use crate::frame::{Frame, FrameLayout};
 use crate::inference::Engine;
 use crate::inference::int8::kernels::Isa;
+use crate::journal::{self, Begin, Checkpoint, Entry, Frames, Replay};
 use crate::manifest::{Manifest, Options, Tool, Video};
 use crate::pipeline::{Measured, Measurer, Session};
 use crate::sampling::Candidate;
-use crate::still::{self, Stills};
+use crate::still::{self, Place, Stills};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::{BTreeMap, VecDeque};
 use wasm_bindgen::prelude::*;
@@ -71,6 +75,11 @@ pub struct Scan {
     ready: VecDeque<Candidate>,
     /// No more frames are to come, and so no buffers are kept for them.
     ended: bool,
+    options: Options,
+    /// Frames since the last entry of the journal, where one is written.
+    recorded: Option<Frames>,
+    /// What an earlier scan has recorded.
+    replay: Replay,
 }
 
 /// A candidate's description for the pool.
@@ -88,6 +97,56 @@ struct AgainView {
     time_s: f64,
 }
 
+/// Where an earlier scan was.
+#[derive(Serialize)]
+struct ReplayedView<'a> {
+    checkpoint: &'a Checkpoint,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_s: Option<f64>,
+}
+
+/// What an entry of a journal tells whoever does not replay it.
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+enum EntryView {
+    Begin { begin: Box<Begin>, current: bool },
+    Frames { frames: usize, last_s: f64, ended: bool },
+    Faces,
+}
+
+/// Bytes before an entry of a journal; see [`journal_entry_bytes`].
+#[wasm_bindgen]
+pub fn journal_head_bytes() -> usize {
+    journal::HEAD_BYTES
+}
+
+/// Bytes of an entry that follow its head; `undefined` where that is no head.
+#[wasm_bindgen]
+pub fn journal_entry_bytes(head: &[u8]) -> Option<usize> {
+    journal::length(head.try_into().ok()?)
+}
+
+/// What an entry is, its head included: `{ kind: 'begin', begin, current }` (of the format that is written today or
+/// not), `{ kind: 'frames', frames, last_s, ended }`, `{ kind: 'faces' }`; `undefined` where it is torn or damaged.
+#[wasm_bindgen]
+pub fn journal_entry(entry: &[u8]) -> Result<JsValue, JsError> {
+    let Some(entry) = read_entry(entry) else { return Ok(JsValue::UNDEFINED) };
+    to_js(&match entry {
+        Entry::Begin(begin) => EntryView::Begin { current: begin.format == journal::FORMAT, begin },
+        Entry::Frames(taken, checkpoint) => EntryView::Frames {
+            frames: taken.len(),
+            last_s: taken.last().map_or(0.0, |frame| frame.time_s),
+            ended: checkpoint.ended,
+        },
+        Entry::Faces(..) => EntryView::Faces,
+    })
+}
+
+fn read_entry(bytes: &[u8]) -> Option<Entry> {
+    let (head, rest) = bytes.split_first_chunk()?;
+    journal::read(*head, rest)
+}
+
 #[wasm_bindgen]
 impl Scan {
     /// Begins a scan. `options`: [`Options`]; `pack_toml`: the text of `pack.toml`.
@@ -97,6 +156,9 @@ impl Scan {
         Ok(Self {
             measurer: Measurer::new(&options.detector).map_err(js_error)?,
             session: Session::new(&options, duration_s),
+            options,
+            recorded: None,
+            replay: Replay::default(),
             pack: PackSpec::parse(pack_toml).map_err(js_error)?,
             batch: Vec::new(),
             batch_bytes: 0,
@@ -146,9 +208,12 @@ impl Scan {
     /// Finds scenes and look-alikes in the batch and empties it; returns the number of
     /// candidates waiting.
     pub fn process_batch(&mut self) -> Result<usize, JsError> {
-        for Slot { time_s, duration_s, measured, layout, mut data } in self.batch.drain(..) {
+        for Slot { time_s, duration_s, measured, layout, mut data } in std::mem::take(&mut self.batch) {
+            if let Some(recorded) = &mut self.recorded {
+                recorded.push(time_s, duration_s, &measured);
+            }
             let pushed = self.session.push(time_s, duration_s, measured, &layout, &mut data);
-            self.ready.extend(pushed.map_err(js_error)?);
+            self.make_ready(pushed.map_err(js_error)?)?;
             if data.capacity() > 0 {
                 self.spare.push(data);
             }
@@ -157,10 +222,24 @@ impl Scan {
         Ok(self.ready.len())
     }
 
+    /// A candidate waits for JavaScript, unless its faces are recorded or its pixels went with an earlier scan.
+    fn make_ready(&mut self, candidate: Option<Candidate>) -> Result<(), JsError> {
+        match candidate {
+            Some(c) if c.data.is_empty() || self.replay.knows(c.index) => {
+                self.replay.look_up(c.index, &mut self.session).map_err(js_error)
+            }
+            candidate => {
+                self.ready.extend(candidate);
+                Ok(())
+            }
+        }
+    }
+
     /// Processes what is left, ends the scan and frees the batch's memory.
     pub fn finish(&mut self) -> Result<usize, JsError> {
         self.process_batch()?;
-        self.ready.extend(self.session.finish());
+        let last = self.session.finish();
+        self.make_ready(last)?;
         self.spare = Vec::new();
         self.ended = true;
         Ok(self.ready.len())
@@ -197,11 +276,68 @@ impl Scan {
 
     /// After [`Scan::finish`]: `{ index, time_s }` of frames that are worth decoding
     /// once more. Each is to be written like any other frame and handed over with
-    /// [`Scan::commit_again`].
-    pub fn second_look(&self) -> Result<JsValue, JsError> {
-        let wanted = self.session.second_look().into_iter();
-        let views = wanted.map(|index| Ok(AgainView { index, time_s: self.session.time_of(index)? }));
+    /// [`Scan::commit_again`]. They are named once.
+    pub fn second_look(&mut self) -> Result<JsValue, JsError> {
+        let mut wanted = self.replay.take_owed();
+        for index in self.session.second_look() {
+            if self.replay.knows(index) {
+                self.session.add_candidate_unseen(index).map_err(js_error)?;
+                self.replay.look_up(index, &mut self.session).map_err(js_error)?;
+            } else {
+                wanted.push(index);
+            }
+        }
+        wanted.sort_unstable();
+        let views = wanted.into_iter().map(|index| Ok(AgainView { index, time_s: self.session.time_of(index)? }));
         to_js(&views.collect::<crate::Result<Vec<_>>>().map_err(js_error)?)
+    }
+
+    /// The first entry of this scan's journal; from now on frames are recorded. `video`: what tells it from others.
+    pub fn begin_journal(&mut self, video: String) -> Result<Vec<u8>, JsError> {
+        self.recorded = Some(Frames::default());
+        journal::begin(&Begin::new(video, &self.options, &self.pack, &device())).map_err(js_error)
+    }
+
+    /// The entry of the frames since the last one, all batches being processed. `checkpoint`: a [`Checkpoint`], parts of
+    /// which may be missing.
+    pub fn journal_frames(&mut self, checkpoint: JsValue) -> Result<Vec<u8>, JsError> {
+        let checkpoint: Checkpoint = from_js(checkpoint)?;
+        let recorded = self.recorded.as_mut().ok_or_else(|| JsError::new("no journal has begun"))?;
+        recorded.entry(&checkpoint).map_err(js_error)
+    }
+
+    /// The entry of the faces of a candidate, which have been set.
+    pub fn journal_faces(&self, index: u32) -> Result<Vec<u8>, JsError> {
+        journal::faces(u64::from(index), self.session.faces_of(u64::from(index))).map_err(js_error)
+    }
+
+    /// Takes an entry of an earlier scan's journal after the first; all of them are taken before any frame.
+    pub fn replay(&mut self, entry: &[u8]) -> Result<(), JsError> {
+        let entry = read_entry(entry).ok_or_else(|| JsError::new("a damaged entry"))?;
+        self.replay.take(entry, &mut self.session).map_err(js_error)
+    }
+
+    /// After the last entry: where the earlier scan was, as `{ checkpoint: `[`Checkpoint`]`, last_s? }`.
+    pub fn replayed(&mut self) -> Result<JsValue, JsError> {
+        self.replay.finish(&mut self.session).map_err(js_error)?;
+        let Replay { checkpoint, last_s, .. } = &self.replay;
+        to_js(&ReplayedView { checkpoint, last_s: *last_s })
+    }
+
+    /// Measures what was written into the reserved place without taking it: the frame before the next one, which some
+    /// measures are differences to.
+    pub fn measure_only(&mut self, layout: JsValue) -> Result<(), JsError> {
+        let layout = from_js(layout)?;
+        let data = self.open.take().ok_or_else(|| JsError::new("nothing was reserved"))?;
+        self.measurer.measure(&layout, &data).map_err(js_error)?;
+        self.spare.push(data);
+        Ok(())
+    }
+
+    /// The faces of a candidate, as array of `{ bbox, landmarks }`.
+    pub fn faces_of(&self, index: u32) -> Result<JsValue, JsError> {
+        let view = |face: &Face| Place { bbox: face.bbox, landmarks: face.landmarks };
+        to_js(&self.session.faces_of(u64::from(index)).iter().map(view).collect::<Vec<_>>())
     }
 
     /// Takes what was written into the reserved place as frame `index`, seen
@@ -316,6 +452,17 @@ pub fn encode_stills(layout: JsValue, pixels: &[u8], stills: JsValue) -> Result<
     let picture = Frame::new(&layout, pixels).and_then(|f| f.to_rgb()).map_err(js_error)?;
     let files = stills.of(&picture).map_err(js_error)?;
     Ok(files.iter().map(|file| js_sys::Uint8Array::from(file.as_slice())).collect())
+}
+
+/// Small pictures of a candidate whose faces are known: array of `Uint8Array`, JPEGs, its thumbnail first, then a
+/// portrait for each face. `layout`: [`FrameLayout`]; `faces`: array of `{ bbox, landmarks }`.
+#[wasm_bindgen]
+pub fn small_pictures(layout: JsValue, pixels: &[u8], faces: JsValue) -> Result<js_sys::Array, JsError> {
+    let (layout, faces): (FrameLayout, Vec<Place>) = (from_js(layout)?, from_js(faces)?);
+    let picture = Frame::new(&layout, pixels).and_then(|f| f.to_rgb()).map_err(js_error)?;
+    let portraits = faces.iter().map(|face| still::portrait_jpeg(&picture, &face.landmarks));
+    let pictures = std::iter::once(still::thumbnail_jpeg(&picture)).chain(portraits);
+    pictures.map(|jpeg| Ok(js_sys::Uint8Array::from(jpeg.map_err(js_error)?.as_slice()))).collect()
 }
 
 /// A network on its own, for `npm run bench`.

@@ -244,6 +244,7 @@ impl Reader {
             keys_s: self.tally.keys_s[told..due].to_vec(),
             stepped_back: self.tally.stepped_back,
             ended: false,
+            hdr: None,
         }
     }
 

@@ -17,11 +17,10 @@ pub mod pool;
 use crate::dataset;
 use crate::decode::{Decoded, Decoding, Reader, Tally};
 use crate::error::{Error, Result};
-use crate::faces::Face;
 use crate::faces::pack::Pack;
-use crate::frame::{FrameLayout, Transfer};
+use crate::frame::Transfer;
 use crate::inference::Engine;
-use crate::journal::{Checkpoint, Entry, Taken};
+use crate::journal::{Checkpoint, Replay};
 use crate::manifest::{KeptFace, Manifest, Options, Video};
 use crate::pipeline::{Measured, Measurer, Session};
 use crate::sampling::Candidate;
@@ -108,8 +107,7 @@ pub fn scan(
 ) -> Result<Scanned> {
     let start = Instant::now();
     let wanted = options.faces != FacesMode::Ignore;
-    let mut faces =
-        Faces { pool: wanted.then_some(pool), log, known: BTreeMap::new(), owed: Vec::new(), done: 0, all: 0 };
+    let mut faces = Faces { pool: wanted.then_some(pool), log, replay: Replay::default(), done: 0, all: 0 };
     let mut scan_s = 0.0;
     let mut run = || -> Result<Scanned> {
         let mut scanned = read(path, options, decoding, &mut faces, hooks)?;
@@ -127,7 +125,7 @@ pub fn scan(
 
 /// Scans a video for its scenes alone: the result has all of them, and no good choice of frames.
 pub fn scenes(path: &Path, options: &Options, decoding: Decoding, hooks: &Hooks<'_>) -> Result<Scanned> {
-    let mut none = Faces { pool: None, log: None, known: BTreeMap::new(), owed: Vec::new(), done: 0, all: 0 };
+    let mut none = Faces { pool: None, log: None, replay: Replay::default(), done: 0, all: 0 };
     read(path, options, decoding, &mut none, hooks)
 }
 
@@ -147,7 +145,8 @@ fn read(
     let mut session = Session::new(options, facts.duration_s);
     let mut ended = false;
     let mut measurer = Measurer::new(&options.detector)?;
-    if let Some(Replayed { checkpoint, last_s }) = faces.replay(&mut session, hooks, facts.frames)? {
+    if let Some(last_s) = faces.replay(&mut session, hooks, facts.frames)? {
+        let checkpoint = std::mem::take(&mut faces.replay.checkpoint);
         if checkpoint.ended {
             ended = true;
             reader.resume_at_end(session.frames(), checkpoint);
@@ -257,66 +256,35 @@ fn decode_all(
     Ok(reader)
 }
 
-/// Where a recorded scan had come to.
-struct Replayed {
-    checkpoint: Checkpoint,
-    /// Time of its last frame in seconds.
-    last_s: f64,
-}
-
 /// The candidates' way through the pool, and what is recorded of it.
 struct Faces<'a> {
     /// `None` where no face is looked for.
     pool: Option<&'a mut Pool>,
     log: Option<&'a mut Log>,
-    /// Faces that were recorded by an earlier run.
-    known: BTreeMap<u64, Vec<Face>>,
-    /// Candidates of an earlier run whose faces were not.
-    owed: Vec<u64>,
+    /// What an earlier run has recorded.
+    replay: Replay,
     done: u64,
     all: u64,
 }
 
 impl Faces<'_> {
-    /// Feeds the session with what an earlier run has recorded, if it has.
-    fn replay(&mut self, session: &mut Session, hooks: &Hooks<'_>, frames: u64) -> Result<Option<Replayed>> {
-        let Some(log) = &mut self.log else { return Ok(None) };
-        let nothing = FrameLayout::i420(0, 0);
-        let (mut checkpoint, mut last_s) = (Checkpoint::default(), f64::NEG_INFINITY);
-        let (mut candidates, known) = (Vec::new(), &mut self.known);
+    /// Feeds the session with what an earlier run has recorded; returns the time of its last frame in seconds, if
+    /// there is one.
+    fn replay(&mut self, session: &mut Session, hooks: &Hooks<'_>, frames: u64) -> Result<Option<f64>> {
+        let (Some(log), replay) = (&mut self.log, &mut self.replay) else { return Ok(None) };
         log.replay(|entry| {
             hooks.check()?;
-            match entry {
-                Entry::Begin(_) => {}
-                Entry::Faces(index, faces) => _ = known.insert(index, faces),
-                Entry::Frames(taken, now) => {
-                    for Taken { time_s, duration_s, measured } in taken {
-                        last_s = time_s;
-                        let candidate = session.push(time_s, duration_s, measured, &nothing, &mut Vec::new())?;
-                        candidates.extend(candidate.map(|candidate| candidate.index));
-                    }
-                    let mut keys_s = [std::mem::take(&mut checkpoint.keys_s), now.keys_s].concat();
-                    if now.stepped_back {
-                        keys_s.clear();
-                    }
-                    checkpoint = Checkpoint { keys_s, ..now };
-                    (hooks.progress)(Progress { stage: Stage::Scan, done: session.frames(), total: frames });
-                }
-            }
+            replay.take(entry, session)?;
+            (hooks.progress)(Progress { stage: Stage::Scan, done: session.frames(), total: frames });
             Ok(())
         })?;
-        if session.frames() == 0 {
-            return Ok(None);
-        }
-        for index in candidates {
-            self.look_up(index, session)?;
-        }
-        Ok(Some(Replayed { checkpoint, last_s }))
+        replay.finish(session)?;
+        Ok(replay.last_s)
     }
 
     /// Drops what an earlier run has recorded.
     fn start_again(&mut self) -> Result<()> {
-        (self.known, self.owed) = (BTreeMap::new(), Vec::new());
+        self.replay = Replay::default();
         self.log.as_mut().map_or(Ok(()), |log| log.forget())
     }
 
@@ -332,21 +300,10 @@ impl Faces<'_> {
         checkpoint.map_or(Ok(()), |checkpoint| log.checkpoint(checkpoint))
     }
 
-    /// The recorded faces of a candidate whose pixels are gone; without any it is owed.
-    fn look_up(&mut self, index: u64, session: &mut Session) -> Result<()> {
-        match self.known.remove(&index) {
-            Some(faces) => session.set_faces(index, faces),
-            None => {
-                self.owed.extend(self.pool.is_some().then_some(index));
-                Ok(())
-            }
-        }
-    }
-
     fn look_at(&mut self, candidate: Option<Candidate>, session: &mut Session) -> Result<()> {
         if let Some(Candidate { index, layout, data, .. }) = candidate {
-            if data.is_empty() || self.known.contains_key(&index) {
-                self.look_up(index, session)?;
+            if data.is_empty() || self.replay.knows(index) {
+                self.replay.look_up(index, session)?;
             } else if let Some(pool) = &mut self.pool {
                 self.all += 1;
                 pool.submit(Task::Analyze, index, layout, data)?;
@@ -394,7 +351,7 @@ impl Scanned {
             // All but faces is known of every frame: those that are chosen are decoded with the others.
             return again.into_iter().try_for_each(|index| self.session.add_candidate_unseen(index));
         }
-        again.append(&mut faces.owed);
+        again.append(&mut faces.replay.take_owed());
         again.sort_unstable();
         for (done, &index) in again.iter().enumerate() {
             hooks.check()?;

@@ -10,11 +10,15 @@
 
 use crate::error::{Error, Result};
 use crate::faces::Face;
+use crate::faces::pack::PackSpec;
+use crate::frame::{FrameLayout, Transfer};
 use crate::manifest::Options;
-use crate::pipeline::Measured;
+use crate::pipeline::{Measured, Session};
+use crate::sampling::selection::FacesMode;
 use miniz_oxide::deflate::compress_to_vec;
 use miniz_oxide::inflate::decompress_to_vec_with_limit;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::collections::BTreeMap;
 
 /// Raised when entries change: older journals are then begun anew.
 pub const FORMAT: u32 = 1;
@@ -40,6 +44,29 @@ pub struct Begin {
     pub models: String,
 }
 
+impl Begin {
+    /// For a scan of `video` (see [`Begin::video`]) with the networks of `pack` in the engine of that name.
+    pub fn new(video: String, options: &Options, pack: &PackSpec, engine: &str) -> Self {
+        let PackSpec { name, precision, detector, embedder, .. } = pack;
+        let models = format!("{name}, {precision}, {}, {}, on {engine}", detector.sha256, embedder.sha256);
+        let ignored = options.faces == FacesMode::Ignore;
+        let usual = Options::default();
+        Self {
+            format: FORMAT,
+            video,
+            // The rest only matters for the choice afterwards.
+            options: Options {
+                budget: options.budget,
+                similarity: options.similarity,
+                detector: options.detector.clone(),
+                faces: if ignored { FacesMode::Ignore } else { usual.faces },
+                ..usual
+            },
+            models: if ignored { String::new() } else { models },
+        }
+    }
+}
+
 /// A frame that was taken.
 pub struct Taken {
     /// Presentation time in seconds.
@@ -52,6 +79,7 @@ pub struct Taken {
 
 /// Where decoding was after some frames.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Checkpoint {
     /// Packets so far whose frames had been due.
     pub packets: u64,
@@ -65,6 +93,9 @@ pub struct Checkpoint {
     pub stepped_back: bool,
     /// Whether this is the end of the video.
     pub ended: bool,
+    /// High dynamic range of the frames, where whoever decodes learns of it only from them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hdr: Option<Transfer>,
 }
 
 /// A part of a journal.
@@ -75,6 +106,70 @@ pub enum Entry {
     Frames(Vec<Taken>, Checkpoint),
     /// The faces in a candidate, by the frame's position.
     Faces(u64, Vec<Face>),
+}
+
+/// What an earlier run has recorded, as it is fed to a new session and afterwards.
+#[derive(Default)]
+pub struct Replay {
+    /// Where decoding was.
+    pub checkpoint: Checkpoint,
+    /// Time of the last frame in seconds; `None` before the first.
+    pub last_s: Option<f64>,
+    candidates: Vec<u64>,
+    /// Faces that the session has not asked for yet.
+    known: BTreeMap<u64, Vec<Face>>,
+    /// Candidates whose pixels are gone and whose faces are not recorded.
+    owed: Vec<u64>,
+}
+
+impl Replay {
+    /// Feeds `session` with the next entry.
+    pub fn take(&mut self, entry: Entry, session: &mut Session) -> Result<()> {
+        let nothing = FrameLayout::i420(0, 0);
+        match entry {
+            Entry::Begin(_) => {}
+            Entry::Faces(index, faces) => _ = self.known.insert(index, faces),
+            Entry::Frames(taken, now) => {
+                for Taken { time_s, duration_s, measured } in taken {
+                    self.last_s = Some(time_s);
+                    let candidate = session.push(time_s, duration_s, measured, &nothing, &mut Vec::new())?;
+                    self.candidates.extend(candidate.map(|candidate| candidate.index));
+                }
+                let mut keys_s = [std::mem::take(&mut self.checkpoint.keys_s), now.keys_s].concat();
+                if now.stepped_back {
+                    keys_s.clear();
+                }
+                self.checkpoint = Checkpoint { keys_s, ..now };
+            }
+        }
+        Ok(())
+    }
+
+    /// After the last entry: gives the session the faces of the candidates so far.
+    pub fn finish(&mut self, session: &mut Session) -> Result<()> {
+        std::mem::take(&mut self.candidates).into_iter().try_for_each(|index| self.look_up(index, session))
+    }
+
+    /// Whether a candidate's faces are recorded and still to be asked for.
+    pub fn knows(&self, index: u64) -> bool {
+        self.known.contains_key(&index)
+    }
+
+    /// Gives the session the recorded faces of a candidate; without any it is owed.
+    pub fn look_up(&mut self, index: u64, session: &mut Session) -> Result<()> {
+        match self.known.remove(&index) {
+            Some(faces) => session.set_faces(index, faces),
+            None => {
+                self.owed.push(index);
+                Ok(())
+            }
+        }
+    }
+
+    /// Candidates that are to be decoded and looked at once more, by their frames; none are owed afterwards.
+    pub fn take_owed(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.owed)
+    }
 }
 
 /// Collects frames for the next entry.

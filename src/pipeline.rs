@@ -313,6 +313,12 @@ impl Session {
         Ok(())
     }
 
+    /// The faces of the candidate at frame `index`; none where it is no candidate, or has not been looked at.
+    pub fn faces_of(&self, index: u64) -> &[Face] {
+        let record = self.position(index).ok().map(|position| &self.candidates[position]);
+        record.and_then(|record| record.faces.as_deref()).unwrap_or(&[])
+    }
+
     /// Says who is looked for, by identity vectors of unit length: only their faces count from now on. None for
     /// everyone.
     pub fn look_for(&mut self, references: Vec<Vec<f32>>) {

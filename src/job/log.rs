@@ -3,11 +3,9 @@
 use super::Models;
 use crate::error::{Error, Result};
 use crate::faces::Face;
-use crate::faces::pack::PackSpec;
 use crate::journal::{self, Begin, Checkpoint, Entry, Frames};
 use crate::manifest::Options;
 use crate::pipeline::Measured;
-use crate::sampling::selection::FacesMode;
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom, Write};
@@ -125,24 +123,8 @@ fn read_entry(reader: &mut impl Read) -> Option<Entry> {
 
 /// What a scan of a video depends on.
 fn begin(video: &Path, options: &Options, models: &Models) -> Result<Begin> {
-    let PackSpec { name, precision, detector, embedder, .. } = &models.pack.spec;
-    let engine = models.engine.name();
-    let models = format!("{name}, {precision}, {}, {}, on {engine}", detector.sha256, embedder.sha256);
-    let ignored = options.faces == FacesMode::Ignore;
-    let usual = Options::default();
-    Ok(Begin {
-        format: journal::FORMAT,
-        video: told_apart(video).map_err(|e| Error::Video(format!("cannot be read: {e}")))?,
-        // The rest only matters for the choice afterwards.
-        options: Options {
-            budget: options.budget,
-            similarity: options.similarity,
-            detector: options.detector.clone(),
-            faces: if ignored { FacesMode::Ignore } else { usual.faces },
-            ..usual
-        },
-        models: if ignored { String::new() } else { models },
-    })
+    let video = told_apart(video).map_err(|e| Error::Video(format!("cannot be read: {e}")))?;
+    Ok(Begin::new(video, options, &models.pack.spec, &models.engine.name()))
 }
 
 /// What tells a video from others: name, size, time of change and a hash of head and tail.

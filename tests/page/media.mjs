@@ -75,6 +75,7 @@ const RECIPES = {
   'hdr.mp4': (out, people) =>
     ffmpeg('-i', people, '-t', '3.2', '-vf', HDR, '-c:v', 'libx264', '-preset', 'veryfast', '-crf', '16', '-g', '25', '-bf', '2', out),
   'long.mp4': (out, people) => ffmpeg('-stream_loop', '19', '-i', people, '-c', 'copy', out),
+  'repeated.mp4': (out, people) => ffmpeg('-stream_loop', '4', '-i', people, '-c', 'copy', out),
   'hevc.mp4': (out, people) => ffmpeg('-i', people, '-t', '1', '-c:v', 'libx265', '-x265-params', 'log-level=error', '-tag:v', 'hvc1', out),
   'audio.mp4': (out) => ffmpeg('-f', 'lavfi', '-i', 'sine=d=2', '-c:a', 'aac', out),
   'empty.mp4': (out) => writeFileSync(out, ''),

@@ -57,10 +57,21 @@ export class Engine {
     return this.requests;
   }
 
-  scan(options: Options): void {
+  /** `resume`: goes on with what is kept of an earlier scan; `keep`: keeps this one. */
+  scan(options: Options, { resume, keep }: { resume: boolean; keep: boolean }): void {
     this.nextChoice = undefined;
     this.silent = { doing: 'scan', silent_s: 0 };
-    this.sendChoice({ type: 'scan', options });
+    this.sendChoice({ type: 'scan', options, resume, keep });
+  }
+
+  /** Forgets a kept scan. */
+  forget(id: string): void {
+    this.send({ type: 'forget', id });
+  }
+
+  /** Asks for small pictures of candidates; `candidate` follows for each, and `pictured`. */
+  pictures(indices: number[]): void {
+    this.send({ type: 'pictures', indices });
   }
 
   /** Chooses again. While a choice is under way only the latest wish waits. */

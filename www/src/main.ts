@@ -4,7 +4,7 @@ import { loadAssets, lockNetwork } from './assets';
 import { Engine } from './engine';
 import { History } from './history';
 import { DEFAULT_OPTIONS, type Edits, type KeptFace, type Manifest, type Options, type PersonEdit } from './manifest';
-import type { Candidate, Failure, FromJob, VideoFacts } from './protocol';
+import type { Candidate, Failure, FromJob, Kept, KeptScan, VideoFacts } from './protocol';
 import { fromFragment, toConfig, toFragment } from './share';
 import { T, bytesText, timeText } from './text';
 import { h } from './ui/dom';
@@ -59,6 +59,7 @@ const dropTitle = h('strong', {}, T.drop.choose);
 const drop = h('label', { class: 'drop', for: 'file' }, dropTitle, h('span', {}, T.drop.hint));
 const points = h('ul', { class: 'points' }, ...T.drop.points.map(([title, text]) => h('li', {}, h('strong', {}, title), h('span', {}, text))));
 const facts = h('dl', { class: 'facts-list', 'aria-label': T.facts.label });
+const keptScans = h('ul', { class: 'kept-scans', 'aria-label': T.kept.title, hidden: true });
 const message = h('div', { class: 'message', role: 'alert', id: 'failure' });
 const status = h('p', { class: 'visually-hidden', role: 'status', 'aria-live': 'polite' });
 
@@ -74,8 +75,15 @@ const share = h(
   h('button', { type: 'button', class: 'link', id: 'save-config', onclick: saveConfig }, T.settings.config),
   shareText,
 );
-const start = h('button', { type: 'button', class: 'primary', id: 'start', onclick: run }, T.start);
-const startRow = h('div', { class: 'actions' }, start);
+const keep = h('input', { type: 'checkbox', id: 'keep', checked: true });
+const start = h('button', { type: 'button', class: 'primary', id: 'start', onclick: () => run(false) }, T.start);
+const resume = h('button', { type: 'button', class: 'primary', id: 'resume', hidden: true, onclick: () => run(true) });
+const startRow = h(
+  'div',
+  { class: 'start-row' },
+  h('label', { class: 'inline', for: 'keep' }, keep, ` ${T.kept.keep}`),
+  h('div', { class: 'actions' }, resume, start),
+);
 const settings = h('section', { class: 'panel', 'aria-labelledby': 'settings-title' }, h('h2', { id: 'settings-title' }, T.settings.title), form.element, share, startRow);
 
 const liveTimeline = new Timeline(() => undefined);
@@ -132,7 +140,7 @@ const done = h(
   people.element,
 );
 
-const choose = h('section', { class: 'panel choose', 'aria-label': T.drop.choose }, fileInput, drop, facts);
+const choose = h('section', { class: 'panel choose', 'aria-label': T.drop.choose }, fileInput, drop, keptScans, facts);
 app.append(
   h('header', {}, h('div', {}, h('h1', {}, 'framesift'), h('p', { class: 'tagline' }, T.tagline)), privacy),
   h('main', {}, choose, points, message, running.element, settings, done, status, viewer.element),
@@ -197,20 +205,72 @@ function options(): Options {
   };
 }
 
-function run(): void {
+/** `goOn`: with what is kept of an earlier scan, which depends on what was asked for then. */
+function run(goOn: boolean): void {
+  if (goOn && kept) form.write(askedFor(kept));
   if (!engine || !form.check()) return;
   message.replaceChildren();
   forget();
   liveTimeline.begin(start_s, duration_s);
   enter('running');
   running.begin('count');
-  engine.scan(options());
+  engine.scan(options(), { resume: goOn, keep: keep.checked });
+}
+
+/** What an earlier scan depends on, with the rest as it is now. */
+function askedFor({ options: { faces, ...others } }: Kept): Partial<Options> {
+  const now = form.read();
+  // Whether faces are preferred or required is for the choice afterwards.
+  return { ...now, ...others, faces: (faces === 'ignore') === (now.faces === 'ignore') ? now.faces : faces };
+}
+
+/** What is kept of the open file's scan. */
+let kept: Kept | undefined;
+
+function showKept(next: Kept | undefined): void {
+  kept = next;
+  resume.hidden = !next;
+  resume.textContent = next ? T.kept.resume(next.done_s, next.ended) : '';
+  start.textContent = next ? T.kept.again : T.start;
+  start.className = next ? 'secondary' : 'primary';
+}
+
+function showKeptScans(scans: KeptScan[]): void {
+  const items = scans.map(({ id, name }) => {
+    const item = h('li', {}, T.kept.scan(name), ' ');
+    const forgetIt = () => {
+      engine?.forget(id);
+      item.remove();
+      keptScans.hidden = keptScans.childElementCount === 0;
+      fileInput.focus();
+    };
+    item.append(h('button', { type: 'button', class: 'link', 'aria-label': T.kept.forgetLabel(name), onclick: forgetIt }, T.kept.forget));
+    return item;
+  });
+  keptScans.replaceChildren(...items);
+  keptScans.hidden = items.length === 0;
+}
+
+/** Small pictures are asked for so many at a time, so that nothing waits for them. */
+const PICTURES = 16;
+/** Candidates whose pictures were asked for. */
+const asked = new Set<number>();
+
+/** Asks for the pictures that went with an earlier scan, kept frames first. */
+function fetchPictures(): void {
+  if (!manifest || state !== 'done') return;
+  const wanted = [...manifest.frames, ...manifest.rejected].map(({ index }) => index).filter((index) => !thumbnails.has(index) && !asked.has(index));
+  const next = wanted.slice(0, PICTURES);
+  if (next.length === 0) return;
+  for (const index of next) asked.add(index);
+  engine?.pictures(next);
 }
 
 /** Drops what belongs to the last scan. */
 function forget(): void {
   thumbnails.clear();
   portraits.clear();
+  asked.clear();
   gallery.clear();
   people.clear();
   history.clear();
@@ -270,7 +330,7 @@ function decide(index: number, keep: boolean): void {
   const without = (list: number[] | undefined) => (list ?? []).filter((other) => other !== index);
   const include = keep ? [...without(edits.include), index] : without(edits.include);
   const exclude = keep ? without(edits.exclude) : [...without(edits.exclude), index];
-  const isCandidate = thumbnails.has(index);
+  const isCandidate = manifest?.frames.some((frame) => frame.index === index) || manifest?.rejected.some((frame) => frame.index === index);
   if (keep && !isCandidate && engine) {
     history.note(chosenBy);
     edits = { ...edits, include, exclude };
@@ -334,6 +394,21 @@ function receive(data: FromJob): void {
   switch (data.type) {
     case 'ready':
       privacy.title = data.device;
+      showKeptScans(data.kept);
+      break;
+    case 'kept':
+      showKept(data.kept);
+      break;
+    case 'unrecorded':
+      fail(T.kept.unrecorded(data.why));
+      keep.checked = false;
+      break;
+    case 'pictured':
+      if (manifest) {
+        gallery.show(manifest);
+        people.show(manifest);
+      }
+      fetchPictures();
       break;
     case 'opened':
       // Another file may have been chosen since.
@@ -341,8 +416,10 @@ function receive(data: FromJob): void {
       forget();
       showFacts(data.facts);
       ({ start_s, duration_s } = data.facts);
+      keptScans.hidden = true;
+      showKept(data.kept);
       enter('ready');
-      start.focus();
+      (kept ? resume : start).focus();
       break;
     case 'restarted':
       // What was scanned went with the workers.
@@ -394,7 +471,7 @@ function receive(data: FromJob): void {
       } else {
         status.textContent = T.running.cancelled;
         enter('ready');
-        start.focus();
+        (kept ? resume : start).focus();
       }
       break;
     case 'failed':
@@ -474,6 +551,7 @@ function showResult(next: Manifest, first: boolean): void {
   viewer.update(next);
   showHistory();
   status.textContent = T.result.done(next.frames.length);
+  if (first) fetchPictures();
   if (first) document.getElementById('done-title')?.focus({ preventScroll: true });
 }
 

@@ -32,6 +32,24 @@ export interface VideoFacts {
   frames_per_s: number;
 }
 
+/** A scan of an earlier visit that could be gone on with. */
+export interface KeptScan {
+  id: string;
+  /** The video's file name. */
+  name: string;
+}
+
+/** How far a kept scan of the open file is. */
+export interface Kept {
+  /** What it depends on. */
+  options: Pick<Options, 'budget' | 'similarity' | 'detector' | 'faces'>;
+  frames: number;
+  /** Time of its last frame. */
+  done_s: number;
+  /** Whether all frames were looked at. */
+  ended: boolean;
+}
+
 /** Something the user can act on, in words. */
 export interface Failure {
   title: string;
@@ -70,7 +88,12 @@ export interface FullFrame {
 export type ToJob =
   | { type: 'init'; assets: Assets; pool: MessagePort[] }
   | { type: 'open'; file: File; request: number }
-  | { type: 'scan'; options: Options }
+  /** `resume`: goes on with the kept scan; `keep`: records this one. */
+  | { type: 'scan'; options: Options; resume: boolean; keep: boolean }
+  /** Forgets a kept scan of an earlier visit. */
+  | { type: 'forget'; id: string }
+  /** Asks for small pictures of candidates that came without. */
+  | { type: 'pictures'; indices: number[] }
   | { type: 'select'; options: Options }
   /** Makes a frame a candidate that is none, and chooses. */
   | { type: 'include'; index: number; options: Options }
@@ -86,8 +109,14 @@ export type ToJob =
   | { type: 'cancel' };
 
 export type FromJob =
-  | { type: 'ready'; device: string }
-  | { type: 'opened'; facts: VideoFacts; request: number }
+  | { type: 'ready'; device: string; kept: KeptScan[] }
+  | { type: 'opened'; facts: VideoFacts; request: number; kept?: Kept }
+  /** What is kept of the open file's scan has changed. */
+  | { type: 'kept'; kept?: Kept }
+  /** The scan is no longer recorded, but goes on. */
+  | { type: 'unrecorded'; why: string }
+  /** What `pictures` asked for has come, as far as it can. */
+  | { type: 'pictured' }
   /** An analysis worker does not answer: it is to be replaced. */
   | { type: 'stuck'; worker: number }
   /** The workers were replaced; the file is being opened again, and what was scanned is lost. */
@@ -114,7 +143,7 @@ export type PoolRequest = {
   id: number;
   layout: unknown;
   pixels: Uint8Array<ArrayBuffer>;
-} & ({ task: 'analyze' } | { task: 'encode'; stills: Stills });
+} & ({ task: 'analyze' } | { task: 'encode'; stills: Stills } | { task: 'picture'; faces: Stills['faces'] });
 
 export interface Analysis {
   faces: { bbox: Box; embedding: number[] }[];
@@ -125,7 +154,7 @@ export interface Analysis {
 /** The pixels' buffer comes back for the next frame. */
 export type PoolReply = { id: number; pixels: Uint8Array<ArrayBuffer>; wasm_memory_bytes: number } & (
   | { task: 'analyze'; result: Analysis }
-  /** The frame as JPEG, then each face. */
-  | { task: 'encode'; result: Uint8Array<ArrayBuffer>[] }
+  /** The frame, or its thumbnail, then each face. */
+  | { task: 'encode' | 'picture'; result: Uint8Array<ArrayBuffer>[] }
   | { error: string }
 );

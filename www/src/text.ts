@@ -99,7 +99,8 @@ export const T = {
     text: [
       'The video is decoded and looked at on this machine. When the page had loaded its own files it forbade itself every connection, which no code of it can take back.',
       'Check it: open the developer tools (F12), Network, and run a job: no request follows. Or switch the network off now: the page goes on working.',
-      'Nothing is stored either, except the file that you save: a ZIP grows in the browser’s private folder, from which it is removed when this page is opened again.',
+      'No picture is stored, except in the files that you save: a ZIP grows in the browser’s private folder, from which it is removed when this page is opened again.',
+      'So that a reload or a closed tab does not lose a scan, what it finds is kept in the same folder: times, measures with a mosaic of 32 × 18 points of each frame, and faces as places and numbers. It is removed when you save the result, open another file, or forget it, and after seven days. Below the options it can be switched off.',
     ],
   },
   drop: {
@@ -167,6 +168,19 @@ export const T = {
     config: 'Save as the command’s config file',
   },
   start: 'Start',
+  kept: {
+    title: 'Scans that were not saved',
+    scan: (name: string) => `The scan of “${name}” was not saved. Choose the file again to go on.`,
+    forget: 'Forget it',
+    forgetLabel: (name: string) => `Forget the scan of “${name}”`,
+    resume: (done_s: number, ended: boolean) => (ended ? 'Back to the result' : `Go on from ${timeText(done_s)}`),
+    again: 'Scan from the start',
+    keep: 'Keep progress on this disk, so that a reload or a closed tab does not lose it',
+    unrecorded: (why: string) => ({
+      title: `The progress of this scan cannot be kept on this disk (${why}).`,
+      advice: 'The scan goes on, but a reload would lose it. If you need that, free some room on the disk and scan again.',
+    }),
+  },
   leave: 'Open another file? The result and your decisions are lost.',
   estimate: (seconds: number) => `${durationText(seconds)} on this machine, judged by its size`,
   running: {
@@ -308,7 +322,7 @@ export const T = {
     }),
     workerStopped: (why: string) => ({
       title: `A background worker stopped: ${why || 'no reason given'}.`,
-      advice: 'Close other tabs to free memory, or try with fewer workers. What was scanned is lost; the file is still chosen: press Start to try again.',
+      advice: 'Close other tabs to free memory, or try with fewer workers. The file is still chosen: press “Go on”, or “Start” to begin anew.',
     }),
   },
 };

@@ -20,6 +20,10 @@ self.onmessage = ({ data }: MessageEvent<ToAnalysis>) => {
       const result = wasm.encode_stills(layout, pixels, request.stills) as Uint8Array<ArrayBuffer>[];
       return { task: 'encode', result } as const;
     }
+    if (request.task === 'picture') {
+      const result = wasm.small_pictures(layout, pixels, request.faces) as Uint8Array<ArrayBuffer>[];
+      return { task: 'picture', result } as const;
+    }
     analyzer ??= new wasm.Analyzer(assets.packToml, assets.detector, assets.embedder);
     return { task: 'analyze', result: analyzer.analyze(layout, pixels) as Analysis } as const;
   };
@@ -32,7 +36,7 @@ self.onmessage = ({ data }: MessageEvent<ToAnalysis>) => {
     };
     try {
       const done = work(request);
-      const files = done.task === 'encode' ? done.result : [done.result.thumbnail, ...done.result.portraits];
+      const files = done.task !== 'analyze' ? done.result : [done.result.thumbnail, ...done.result.portraits];
       reply(done, files.map((file) => file.buffer));
     } catch (error) {
       reply({ error: error instanceof Error ? error.message : String(error) });

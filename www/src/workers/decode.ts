@@ -18,20 +18,22 @@ const MOST_VAIN_GAPS = 8;
  * wherever listed times are passed over, what can be decoded of them is decoded by
  * another decoder, and then all goes on from there, or after an error from the next
  * key frame. `note` is told in words of each error and of each frame that was left out;
- * `onTry` of each try to decode a damaged stretch, which may take long.
+ * `onTry` of each try to decode a damaged stretch, which may take long. `after_s`: goes on
+ * behind the frame at that time.
  */
 export async function* decodedFrames(
   track: InputVideoTrack,
   times_s: number[],
   note: (text: string) => void,
   onTry: () => void = () => undefined,
+  after_s?: number,
 ): AsyncGenerator<VideoSample, void, undefined> {
   const packets = new EncodedPacketSink(track);
-  let resume_s: number | undefined;
-  let last_s = -Infinity;
+  let resume_s = after_s;
+  let last_s = after_s ?? -Infinity;
   /** After a restart the decoder may repeat what came until then. */
-  let known_s = -Infinity;
-  let next = 0;
+  let known_s = last_s;
+  let next = times_s.filter((time_s) => time_s <= last_s + SAME_TIME_S).length;
   let vain = 0;
   /** The listed times before `end_s` that have not come. */
   const passedOver = (end_s: number) => {

@@ -15,6 +15,7 @@ import type { KeptFrame, Manifest } from '../manifest';
 import { copyFrame, samplesAt } from './decode';
 import { UserError } from './failure';
 import type { Accepted, Pixels, Pool } from './pool';
+import { removeFiles } from './storage';
 
 /** ZIPs in the making have such names, with a number of their own: two tabs may save at once. */
 const EXPORT_FILE = 'framesift-export-';
@@ -223,13 +224,5 @@ async function storeInPrivateFileSystem(stream: ReadableStream<Uint8Array>, onWr
 
 /** Removes the ZIPs that tabs have left which are closed. */
 export async function removeLeftovers(): Promise<void> {
-  try {
-    const root = await navigator.storage.getDirectory();
-    const { held = [] } = await navigator.locks.query();
-    for await (const name of root.keys()) {
-      if (name.startsWith(EXPORT_FILE) && !held.some((lock) => lock.name === name)) await root.removeEntry(name);
-    }
-  } catch {
-    // No private file system, so nothing in it.
-  }
+  await removeFiles((name) => Promise.resolve(name.startsWith(EXPORT_FILE)));
 }

@@ -4,11 +4,12 @@
  * in its wasm instance.
  */
 
-import { type Box, DEFAULT_OPTIONS, type Manifest, type Options, type Video } from '../manifest';
+import { type Box, DEFAULT_OPTIONS, type Manifest, type Options, type Stills, type Video } from '../manifest';
 import type { Assets, FromJob, Portrait, Progress, ToJob } from '../protocol';
 import { type FrameLayout, type Reserve, copyFrame, decodedFrames, samplesAt } from './decode';
 import { ExportFiles, pixelsOf, removeLeftovers } from './export';
 import { UserError, describe } from './failure';
+import { Journal, forgetScan, keptScans } from './journal';
 import { Pool } from './pool';
 import { type OpenVideo, listedTimes, openVideo } from './video';
 import { type Loaded, load } from './wasm';
@@ -32,10 +33,19 @@ class Cancelled extends Error {}
 
 type Scan = InstanceType<Loaded['wasm']['Scan']>;
 
+/** Where a recorded scan was. */
+interface Earlier {
+  checkpoint: { notes?: string[]; more_notes?: number; ended?: boolean; hdr?: Video['hdr'] };
+  /** Time of its last frame. */
+  last_s?: number;
+}
+
 class Job {
   private readonly loaded: Loaded;
   private readonly pool: Pool;
   private video: OpenVideo | undefined;
+  /** Where the open file's scan is recorded. */
+  private journal: Journal | undefined;
   /** The scan under way or done; `scanned` follows when it is complete. */
   private scan: Scan | undefined;
   private scanned: { scan: Scan; video: Video; timings_s: Record<string, number> } | undefined;
@@ -55,6 +65,10 @@ class Job {
   ) {
     this.loaded = load(assets);
     this.pool = new Pool(ports, (worker) => send({ type: 'stuck', worker }));
+  }
+
+  get wasm(): Loaded['wasm'] {
+    return this.loaded.wasm;
   }
 
   get device(): string {
@@ -83,18 +97,30 @@ class Job {
     this.cancelRequested = false;
     this.paused = false;
     switch (request.type) {
-      case 'open':
+      case 'open': {
         await this.open(request.file);
-        send({ type: 'opened', facts: this.opened().facts, request: request.request });
+        const kept = this.journal?.kept();
+        send({ type: 'opened', facts: this.opened().facts, request: request.request, ...(kept && { kept }) });
         break;
+      }
       case 'scan':
         try {
-          await this.scanVideo(this.opened(), request.options);
+          if (request.keep || request.resume) this.journal ??= await Journal.open(this.wasm, this.opened().file);
+          else await this.unrecord();
+          if (request.keep && !this.journal) send({ type: 'unrecorded', why: 'another tab scans the same file, or this browser has no room of its own for pages' });
+          await this.scanVideo(this.opened(), request.options, request.resume);
         } catch (error) {
           this.forget();
+          this.tellKept();
           throw error;
         }
         this.select(request.options);
+        break;
+      case 'forget':
+        await forgetScan(request.id);
+        break;
+      case 'pictures':
+        await this.sendPictures(request.indices).finally(() => send({ type: 'pictured' }));
         break;
       case 'select':
         this.select(request.options);
@@ -123,6 +149,33 @@ class Job {
     this.forget();
     this.video?.input.dispose();
     this.video = video;
+    // The same file may be opened again to go on with its scan; another one's is over.
+    const before = this.journal;
+    before?.leave();
+    this.journal = await Journal.open(this.loaded.wasm, file);
+    if (before && before.id !== this.journal?.id) await forgetScan(before.id);
+  }
+
+  /** The scan of the open file is not to be found later. */
+  private async unrecord(): Promise<void> {
+    await this.journal?.remove();
+    this.journal = undefined;
+  }
+
+  private tellKept(): void {
+    const kept = this.journal?.kept();
+    send({ type: 'kept', ...(kept && { kept }) });
+  }
+
+  /** Adds to what is kept of the scan. Without room the scan goes on. */
+  private record(write: (journal: Journal) => void): void {
+    if (!this.journal?.isOpen) return;
+    try {
+      write(this.journal);
+    } catch (error) {
+      send({ type: 'unrecorded', why: error instanceof Error ? error.message : String(error) });
+      void this.unrecord();
+    }
   }
 
   private reading(): void {
@@ -166,7 +219,8 @@ class Job {
     if (error && this.analysed === 0 && this.failed.size >= MOST_FAILED) throw new Error(`face analysis of frame ${index}: ${error.message}`);
   }
 
-  private async scanVideo({ track, facts }: OpenVideo, options: Options): Promise<void> {
+  private async scanVideo(video: OpenVideo, options: Options, resume: boolean): Promise<void> {
+    const { track, facts } = video;
     this.forget();
     const start_ms = performance.now();
     this.progress('count', 0, 0, true);
@@ -183,10 +237,13 @@ class Job {
       const pointer = scan.reserve(bytes);
       return new Uint8Array(this.loaded.memory.buffer, pointer, bytes);
     };
-    const notes: string[] = [];
-    let moreNotes = 0;
-    let decoded = 0;
-    let hdr: Video['hdr'];
+    const earlier = await this.begin(scan, track, reserve, resume);
+    // What is kept cannot be gone on from: it is found again.
+    if (earlier === 'unfit') return this.scanVideo(video, options, false);
+    const { notes = [], more_notes: moreNotesBefore = 0, ended = false } = earlier.checkpoint;
+    let moreNotes = moreNotesBefore;
+    let decoded = scan.frames;
+    let { hdr } = earlier.checkpoint;
     let sampling_ms = 0;
     const timed = <T>(run: () => T): T => {
       const before_ms = performance.now();
@@ -204,7 +261,11 @@ class Job {
       if (notes.length < NOTES) notes.push(text);
       else moreNotes += 1;
     };
-    for await (const sample of decodedFrames(track, times_s, note, () => this.progress('scan', decoded, expected, true))) {
+    const checkpoint = (ended: boolean) =>
+      this.record((journal) => journal.write(scan.journal_frames({ notes, more_notes: moreNotes, ended, ...(hdr && { hdr }) })));
+    if (decoded > 0) send({ type: 'scenes', starts_s: [...scan.scene_starts()] });
+    const onTry = () => this.progress('scan', decoded, expected, true);
+    for await (const sample of ended ? [] : decodedFrames(track, times_s, note, onTry, earlier.last_s)) {
       const { timestamp, duration } = sample;
       try {
         const layout = await copyFrame(sample, reserve);
@@ -217,6 +278,7 @@ class Job {
       decoded += 1;
       if (scan.batch_frames >= options.batch || scan.batch_bytes >= BATCH_BYTES) {
         await process(() => scan.process_batch());
+        checkpoint(false);
         send({ type: 'scenes', starts_s: [...scan.scene_starts()] });
       }
       await this.untilResumed();
@@ -224,6 +286,7 @@ class Job {
       this.progress('scan', decoded, expected);
     }
     await process(() => scan.finish());
+    if (!ended) checkpoint(true);
     await this.lookAgain(track, scan, reserve, options);
     const scan_ms = performance.now() - start_ms;
     if (decoded === 0) {
@@ -263,6 +326,35 @@ class Job {
     };
   }
 
+  /** Begins to record a scan, or feeds it with what was recorded before; `unfit` where that cannot be gone on from. */
+  private async begin(scan: Scan, track: OpenVideo['track'], reserve: Reserve, resume: boolean): Promise<Earlier | 'unfit'> {
+    const { journal } = this;
+    if (!journal) return resume ? 'unfit' : { checkpoint: {} };
+    const first = scan.begin_journal(journal.video);
+    if (!resume) {
+      this.record(() => journal.begin(first));
+      return { checkpoint: {} };
+    }
+    let index = 0;
+    for (const entry of journal.entries()) {
+      // Of another version, or other models.
+      if (index === 0 && (entry.length !== first.length || entry.some((byte, i) => byte !== first[i]))) return 'unfit';
+      if (!this.loaded.wasm.journal_entry(entry)) break;
+      if (index++ > 0) scan.replay(entry);
+      this.throwIfCancelled();
+    }
+    const earlier = scan.replayed() as Earlier;
+    if (earlier.last_s === undefined) return 'unfit';
+    if (earlier.checkpoint.ended) return earlier;
+    // Some measures are differences to the frame before.
+    for await (const sample of samplesAt(track, [earlier.last_s])) {
+      if (!sample) return 'unfit';
+      scan.measure_only(await copyFrame(sample, reserve));
+      sample.close();
+    }
+    return earlier;
+  }
+
   /** Sends the oldest waiting candidate to the pool; waits while the pool is full. */
   private async analyseNext(scan: Scan, { workers }: Options): Promise<void> {
     await this.untilResumed();
@@ -275,6 +367,7 @@ class Job {
     result
       .then(({ faces, thumbnail, portraits }) => {
         scan.set_faces(index, faces);
+        if (!this.scanned) this.record((journal) => journal.write(scan.journal_faces(index)));
         this.analysed += 1;
         const shown = portraits.map((jpeg, i): Portrait => ({ bbox: faces[i]?.bbox ?? [0, 0, 0, 0], jpeg }));
         const pictures = [thumbnail, ...portraits].map((jpeg) => jpeg.buffer);
@@ -415,6 +508,31 @@ class Job {
     }
   }
 
+  /** Small pictures of candidates that an earlier scan has found. */
+  private async sendPictures(indices: number[]): Promise<void> {
+    const { scan } = this.result();
+    const wanted = indices.map((index) => ({ index, time_s: scan.time_of(index) })).sort((a, b) => a.time_s - b.time_s);
+    let i = 0;
+    for await (const sample of samplesAt(this.opened().track, wanted.map((one) => one.time_s))) {
+      const one = wanted[i++];
+      // Without it its card stays empty, and says what it is.
+      if (!sample || !one) continue;
+      const { index, time_s } = one;
+      const faces = scan.faces_of(index) as Stills['faces'];
+      const { result } = await this.pool.picture(await pixelsOf(sample, this.pool), faces, DEFAULT_OPTIONS.workers);
+      void result.then(
+        ([thumbnail, ...portraits]) => {
+          if (!thumbnail) return;
+          const shown = portraits.map((jpeg, i): Portrait => ({ bbox: faces[i]?.bbox ?? [0, 0, 0, 0], jpeg }));
+          send({ type: 'candidate', candidate: { index, time_s, thumbnail, faces: shown } }, [thumbnail, ...portraits].map((jpeg) => jpeg.buffer));
+        },
+        () => undefined,
+      );
+      if (this.cancelRequested) break;
+    }
+    await this.pool.idle();
+  }
+
   private async untilCancelled(over: () => boolean): Promise<void> {
     while (!over() && !this.cancelRequested) await new Promise((resolve) => setTimeout(resolve, PROGRESS_MS));
   }
@@ -457,6 +575,8 @@ class Job {
     const name = `${manifest.video.name.replace(/\.[^.]+$/, '') || 'video'}-framesift`;
     const exported = folder ? await files.toFolder(folder, name) : await files.toZip();
     this.throwIfCancelled();
+    // The set is where the user wants it.
+    await this.unrecord();
     send({ type: 'exported', ...exported });
   }
 }
@@ -488,7 +608,7 @@ self.onmessage = ({ data }: MessageEvent<ToJob>) => {
       if (data.type === 'init') {
         await removeLeftovers();
         job = new Job(data.assets, data.pool);
-        send({ type: 'ready', device: job.device });
+        send({ type: 'ready', device: job.device, kept: await keptScans(job.wasm) });
       } else {
         if (!job) throw new Error('the background worker did not start');
         await job.run(data);

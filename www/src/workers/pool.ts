@@ -95,6 +95,12 @@ export class Pool {
     return this.submit(task, workers, (reply) => (reply.task === 'encode' ? reply.result : undefined));
   }
 
+  /** Thumbnail and portraits of a frame whose faces are known. */
+  async picture(frame: Pixels, faces: Stills['faces'], workers: number): Promise<Accepted<Uint8Array<ArrayBuffer>[]>> {
+    const task: Task = { task: 'picture', faces, ...frame };
+    return this.submit(task, workers, (reply) => (reply.task === 'picture' ? reply.result : undefined));
+  }
+
   /** Waits until nothing is under way. */
   async idle(): Promise<void> {
     while (this.pending.size > 0) await this.change();
