@@ -219,7 +219,9 @@ pageTest('a file that is cut off is told by how long it says it lasts, where it 
 pageTest('where the disk is full the page says so, and the scan is still there', async ({ page, context, server }) => {
   await scan(page, media('people.mp4'), { budget: 40, faces: 'ignore' });
   const devtools = await context.newCDPSession(page);
-  await devtools.send('Storage.overrideQuotaForOrigin', { origin: server.origin, quotaSize: 50_000 });
+  // A little more than what is there already: the page's own files.
+  const usage = await page.evaluate(() => navigator.storage.estimate().then((estimate) => estimate.usage));
+  await devtools.send('Storage.overrideQuotaForOrigin', { origin: server.origin, quotaSize: usage + 50_000 });
   await page.locator('#download').click();
   await page.locator('#failure:not(:empty)').waitFor({ state: 'attached', timeout: 60_000 });
   assert.match(await page.locator('#failure').innerText(), /more room[^]*fewer frames/);

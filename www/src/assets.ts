@@ -8,6 +8,7 @@ import embedderUrl from '../../models/mobilefacenet.int8.onnx?url';
 import packToml from '../../models/pack.toml?raw';
 import relaxedUrl from '../wasm/relaxed-simd/framesift_bg.wasm?url';
 import simd128Url from '../wasm/simd128/framesift_bg.wasm?url';
+import { keepForOffline, load } from './offline';
 import type { Assets, Variant } from './protocol';
 
 /** A module whose only function is `i32x4.relaxed_dot_i8x16_i7x16_add_s` of three vectors. */
@@ -26,19 +27,16 @@ export function supportedVariant(): Variant {
   return WebAssembly.validate(RELAXED_SIMD_MODULE) ? 'relaxed-simd' : 'simd128';
 }
 
+/** Only the variant that this machine runs is fetched. */
 export async function loadAssets(variant: Variant = supportedVariant()): Promise<Assets> {
+  const wasmUrl = variant === 'relaxed-simd' ? relaxedUrl : simd128Url;
   const [module, detector, embedder] = await Promise.all([
-    get(variant === 'relaxed-simd' ? relaxedUrl : simd128Url).then((response) => WebAssembly.compileStreaming(response)),
-    get(detectorUrl).then(bytes),
-    get(embedderUrl).then(bytes),
+    load(wasmUrl).then((response) => WebAssembly.compileStreaming(response)),
+    load(detectorUrl).then(bytes),
+    load(embedderUrl).then(bytes),
   ]);
+  await keepForOffline([wasmUrl, detectorUrl, embedderUrl]);
   return { variant, module, packToml, detector, embedder };
-}
-
-async function get(url: string): Promise<Response> {
-  const response = await fetch(url);
-  if (!response.ok) throw new Error(`${url}: HTTP ${response.status}`);
-  return response;
 }
 
 async function bytes(response: Response): Promise<Uint8Array> {
@@ -53,6 +51,6 @@ async function bytes(response: Response): Promise<Uint8Array> {
 export function lockNetwork(): void {
   const policy = document.createElement('meta');
   policy.httpEquiv = 'Content-Security-Policy';
-  policy.content = "default-src 'none'; img-src blob: data:; script-src 'wasm-unsafe-eval' blob:; worker-src blob:";
+  policy.content = "default-src 'none'; img-src blob: data:; manifest-src data:; script-src 'wasm-unsafe-eval' blob:; worker-src blob:";
   document.head.append(policy);
 }

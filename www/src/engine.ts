@@ -48,12 +48,12 @@ export class Engine {
     }, 1000);
   }
 
-  /** Opens a file; `opened` follows with the number that this returns. */
-  open(file: File): number {
+  /** Opens a file; `opened` follows with the number that this returns. `keep`: the user may come back to the one before. */
+  open(file: File, keep: boolean): number {
     this.nextChoice = undefined;
     this.requests += 1;
     this.silent = { doing: 'open', silent_s: 0 };
-    this.send({ type: 'open', file, request: this.requests });
+    this.send({ type: 'open', file, request: this.requests, keep });
     return this.requests;
   }
 

@@ -1,6 +1,7 @@
 /** The page: choose a file, look at it, run, review, save. */
 
 import { loadAssets, lockNetwork } from './assets';
+import { describeApp } from './offline';
 import { Engine } from './engine';
 import { History } from './history';
 import { DEFAULT_OPTIONS, type Edits, type KeptFace, type Manifest, type Options, type PersonEdit } from './manifest';
@@ -12,6 +13,7 @@ import { ExportPanel } from './ui/export';
 import { Gallery } from './ui/gallery';
 import { optionsForm } from './ui/options';
 import { People } from './ui/people';
+import { Queue, keptText } from './ui/queue';
 import { RunPanel } from './ui/run';
 import { summary } from './ui/summary';
 import { Timeline } from './ui/timeline';
@@ -48,9 +50,9 @@ const fileInput = h('input', {
   id: 'file',
   class: 'visually-hidden',
   accept: 'video/*,.mp4,.m4v,.mov,.mkv,.webm,.ts,.mts,.m2ts',
+  multiple: true,
   onchange: () => {
-    const chosen = fileInput.files?.[0];
-    if (chosen) open(chosen);
+    take([...(fileInput.files ?? [])]);
     // So that the same file can be chosen again, for another scan.
     fileInput.value = '';
   },
@@ -58,6 +60,7 @@ const fileInput = h('input', {
 const dropTitle = h('strong', {}, T.drop.choose);
 const drop = h('label', { class: 'drop', for: 'file' }, dropTitle, h('span', {}, T.drop.hint));
 const points = h('ul', { class: 'points' }, ...T.drop.points.map(([title, text]) => h('li', {}, h('strong', {}, title), h('span', {}, text))));
+const queue = new Queue({ open, saveAll });
 const facts = h('dl', { class: 'facts-list', 'aria-label': T.facts.label });
 const keptScans = h('ul', { class: 'kept-scans', 'aria-label': T.kept.title, hidden: true });
 const message = h('div', { class: 'message', role: 'alert', id: 'failure' });
@@ -143,7 +146,7 @@ const done = h(
 const choose = h('section', { class: 'panel choose', 'aria-label': T.drop.choose }, fileInput, drop, keptScans, facts);
 app.append(
   h('header', {}, h('div', {}, h('h1', {}, 'framesift'), h('p', { class: 'tagline' }, T.tagline)), privacy),
-  h('main', {}, choose, points, message, running.element, settings, done, status, viewer.element),
+  h('main', {}, choose, queue.element, points, message, running.element, settings, done, status, viewer.element),
 );
 
 /** The options stand below the file before a scan, and beside the result after it. */
@@ -167,7 +170,8 @@ function enter(next: State): void {
   liveTimeline.element.hidden = next !== 'running';
   done.hidden = !(next === 'done' || next === 'exporting');
   done.inert = next === 'exporting';
-  fileInput.disabled = next === 'loading' || busy;
+  fileInput.disabled = busy;
+  queue.setBusy(busy || next === 'opening');
   drop.classList.toggle('disabled', fileInput.disabled);
   drop.classList.toggle('small', next !== 'idle' && next !== 'loading');
   dropTitle.textContent = facts.hidden ? T.drop.choose : T.drop.another;
@@ -179,16 +183,57 @@ function fail({ title, advice }: Failure): void {
   message.replaceChildren(h('p', {}, h('strong', {}, title)), h('p', {}, advice));
 }
 
+/** Files that the user has chosen or dropped. */
+function take(files: File[]): void {
+  if (fileInput.disabled) return;
+  const videos = files.filter((file) => !file.type.startsWith('image/'));
+  const [first] = videos;
+  if (!first) return;
+  if (videos.length > 1 || queue.isUsed) queue.add(videos);
+  open(first);
+}
+
 function open(chosen: File): void {
-  if (!engine || fileInput.disabled) return;
-  if (state === 'done' && history.canUndo && !confirm(T.leave)) return;
+  if (fileInput.disabled) return;
+  if (!engine) {
+    // As soon as the page's own files have come.
+    waiting = chosen;
+    dropTitle.textContent = T.drop.waiting(chosen.name);
+    return;
+  }
+  if (state === 'done' && history.canUndo && !saveEach && !confirm(T.leave)) return;
   file = chosen;
   message.replaceChildren();
   viewer.close();
   before = state === 'opening' ? before : state;
   enter('opening');
-  opening = engine.open(chosen);
+  opening = engine.open(chosen, queue.has(chosen));
 }
+
+/** While all videos are done one after the other: where their files go. */
+let saveEach: { folder?: FileSystemDirectoryHandle } | undefined;
+
+/** Scans and saves all videos. One that fails does not stop the others. */
+function saveAll(folder?: FileSystemDirectoryHandle): void {
+  if (!form.check()) return;
+  saveEach = folder ? { folder } : {};
+  nextVideo();
+}
+
+function nextVideo(): void {
+  const next = queue.next();
+  if (next) {
+    open(next);
+    return;
+  }
+  saveEach = undefined;
+  const { saved, failed } = queue.outcome();
+  status.textContent = T.queue.done(saved, failed);
+  queue.element.scrollIntoView({ block: 'nearest' });
+}
+
+/** Chosen before the page was ready for it. */
+let waiting: File | undefined;
 
 /** Where the page was before it began to open a file, which may fail. */
 let before: State = 'idle';
@@ -212,6 +257,7 @@ function run(goOn: boolean): void {
   message.replaceChildren();
   forget();
   liveTimeline.begin(start_s, duration_s);
+  queue.mark(file, 'scanning');
   enter('running');
   running.begin('count');
   engine.scan(options(), { resume: goOn, keep: keep.checked });
@@ -283,6 +329,7 @@ function forget(): void {
 function save(folder?: FileSystemDirectoryHandle): void {
   if (!engine || !form.check()) return;
   message.replaceChildren();
+  queue.mark(file, 'saving');
   enter('exporting');
   running.begin('export');
   engine.export(options(), folder);
@@ -419,14 +466,16 @@ function receive(data: FromJob): void {
       keptScans.hidden = true;
       showKept(data.kept);
       enter('ready');
-      (kept ? resume : start).focus();
+      queue.mark(file, 'open');
+      if (saveEach) run(kept !== undefined);
+      else (kept ? resume : start).focus();
       break;
     case 'restarted':
       // What was scanned went with the workers.
       forget();
       enter('opening');
       before = 'idle';
-      if (file && engine) opening = engine.open(file);
+      if (file && engine) opening = engine.open(file, true);
       else enter('idle');
       break;
     case 'hung':
@@ -434,6 +483,7 @@ function receive(data: FromJob): void {
       enter('idle');
       fail(data.failure);
       message.scrollIntoView({ block: 'nearest' });
+      failedVideo(data.failure);
       break;
     case 'reading':
     case 'stuck':
@@ -461,9 +511,13 @@ function receive(data: FromJob): void {
     case 'exported':
       enter('done');
       if (data.zip) download(data.zip, `${stem(data.manifest)}-framesift.zip`);
+      queue.mark(file, 'saved', keptText(data.manifest.frames.length, data.manifest.video.frames_missing));
       showSaved(data.manifest, data.zip ? T.export.saved(data.zip.size) : T.export.savedFolder(data.manifest.frames.length, data.folder ?? ''));
+      if (saveEach) nextVideo();
       break;
     case 'cancelled':
+      saveEach = undefined;
+      queue.mark(file, state === 'exporting' ? 'scanned' : 'open');
       if (state === 'exporting') {
         enter('done');
         exporting.say(T.export.cancelled);
@@ -476,8 +530,16 @@ function receive(data: FromJob): void {
       break;
     case 'failed':
       receiveFailure(data.failure);
+      failedVideo(data.failure);
       break;
   }
+}
+
+/** In a row of videos the next one follows. */
+function failedVideo({ title }: Failure): void {
+  if (state === 'done' && !saveEach) return;
+  queue.mark(file, 'failed', title);
+  if (saveEach) nextVideo();
 }
 
 function receiveFailure(failure: Failure): void {
@@ -541,6 +603,7 @@ function showResult(next: Manifest, first: boolean): void {
   manifest = next;
   if (first) {
     chosenBy = options();
+    queue.mark(file, 'scanned', keptText(next.frames.length, next.video.frames_missing));
     enter('done');
   }
   summaryBox.replaceChildren(...summary(next));
@@ -551,8 +614,13 @@ function showResult(next: Manifest, first: boolean): void {
   viewer.update(next);
   showHistory();
   status.textContent = T.result.done(next.frames.length);
-  if (first) fetchPictures();
-  if (first) document.getElementById('done-title')?.focus({ preventScroll: true });
+  if (!first) return;
+  if (saveEach) {
+    save(saveEach.folder);
+    return;
+  }
+  fetchPictures();
+  document.getElementById('done-title')?.focus({ preventScroll: true });
 }
 
 // --- saving ---------------------------------------------------------------------
@@ -585,10 +653,11 @@ async function copyLink(): Promise<void> {
 for (const name of ['dragover', 'drop'] as const) {
   window.addEventListener(name, (event) => {
     event.preventDefault();
-    const dropped = event.dataTransfer?.files[0];
-    // A photo that is dropped on a result is of someone to look for.
-    if (name === 'drop' && dropped?.type.startsWith('image/') && state === 'done') lookFor([dropped]);
-    else if (name === 'drop' && dropped) open(dropped);
+    const dropped = [...(event.dataTransfer?.files ?? [])];
+    const photos = dropped.filter(({ type }) => type.startsWith('image/'));
+    // Photos that are dropped on a result are of someone to look for.
+    if (name === 'drop' && photos.length > 0 && state === 'done') lookFor(photos);
+    else if (name === 'drop') take(dropped);
     document.body.classList.toggle('dragging', name === 'dragover' && !fileInput.disabled);
   });
 }
@@ -609,6 +678,7 @@ const linked = fromFragment(location.hash);
 form.write(linked.settings);
 exporting.write(linked.formats);
 enter('loading');
+describeApp('framesift', T.tagline);
 if (typeof VideoDecoder === 'undefined') {
   privacyText.textContent = T.privacy.short;
   fail(T.failures.noWebCodecs);
@@ -619,6 +689,7 @@ if (typeof VideoDecoder === 'undefined') {
     engine = new Engine(assets, receive);
     privacyText.textContent = T.privacy.short;
     enter('idle');
+    if (waiting) open(waiting);
   } catch (error) {
     fail(T.failures.notLoaded(error instanceof Error ? error.message : String(error)));
   }

@@ -87,7 +87,8 @@ export interface FullFrame {
 
 export type ToJob =
   | { type: 'init'; assets: Assets; pool: MessagePort[] }
-  | { type: 'open'; file: File; request: number }
+  /** `keep`: what is kept of the scan of the video before stays, to come back to. */
+  | { type: 'open'; file: File; request: number; keep: boolean }
   /** `resume`: goes on with the kept scan; `keep`: records this one. */
   | { type: 'scan'; options: Options; resume: boolean; keep: boolean }
   /** Forgets a kept scan of an earlier visit. */

@@ -98,7 +98,7 @@ class Job {
     this.paused = false;
     switch (request.type) {
       case 'open': {
-        await this.open(request.file);
+        await this.open(request.file, request.keep);
         const kept = this.journal?.kept();
         send({ type: 'opened', facts: this.opened().facts, request: request.request, ...(kept && { kept }) });
         break;
@@ -144,16 +144,16 @@ class Job {
   }
 
   /** What was scanned before is kept where the file cannot be opened. */
-  private async open(file: File): Promise<void> {
+  private async open(file: File, keep: boolean): Promise<void> {
     const video = await openVideo(file, () => this.reading());
     this.forget();
     this.video?.input.dispose();
     this.video = video;
-    // The same file may be opened again to go on with its scan; another one's is over.
+    // The same file may be opened again to go on with its scan; that of another one is over, unless the user may come back.
     const before = this.journal;
     before?.leave();
     this.journal = await Journal.open(this.loaded.wasm, file);
-    if (before && before.id !== this.journal?.id) await forgetScan(before.id);
+    if (before && !keep && before.id !== this.journal?.id) await forgetScan(before.id);
   }
 
   /** The scan of the open file is not to be found later. */

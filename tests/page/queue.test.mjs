@@ -1,0 +1,83 @@
+// Several videos at once.
+import assert from 'node:assert/strict';
+import { setOptions, waitForState } from '../../scripts/lib/browser.mjs';
+import { pageTest } from './harness.mjs';
+import { media } from './media.mjs';
+
+const states = (page) => page.locator('.queue li').evaluateAll((items) => items.map((item) => item.dataset.item));
+const texts = (page) => page.locator('.queue .state').allInnerTexts();
+
+async function chooseAll(page, names) {
+  await page.locator('#file').setInputFiles(names.map(media));
+  await page.locator('body[data-state="ready"]').waitFor();
+}
+
+const INTO_PRIVATE_FOLDER = {
+  init: () => {
+    window.showDirectoryPicker = async () => (await navigator.storage.getDirectory()).getDirectoryHandle('out', { create: true });
+  },
+};
+
+pageTest('all videos are scanned and saved, each into a folder of its own, and a bad one does not stop the others', async ({ page }) => {
+  await chooseAll(page, ['people.mp4', 'text.mp4', 'vp9.webm']);
+  assert.match(await page.locator('#queue-title').innerText(), /^3 videos, /);
+  await setOptions(page, { budget: 4 });
+  await page.locator('#all-folder').click();
+  await page.waitForFunction(() => document.querySelectorAll('[data-item="saved"], [data-item="failed"]').length === 3, null, { timeout: 60_000 });
+  assert.deepEqual(await states(page), ['saved', 'failed', 'saved']);
+  const [first, second, third] = await texts(page);
+  assert.match(first, /^saved: 4 frames$/);
+  assert.match(second, /^failed: “text\.mp4” is not a video file/);
+  assert.match(third, /^saved: \d frames?$/);
+  const names = await page.evaluate(async () => {
+    const out = await (await navigator.storage.getDirectory()).getDirectoryHandle('out');
+    const found = [];
+    for await (const [name, folder] of out.entries()) {
+      await folder.getFileHandle('manifest.json');
+      found.push(name);
+    }
+    return found.sort();
+  });
+  assert.deepEqual(names, ['people-framesift', 'vp9-framesift']);
+  assert.ok(await page.locator('#all-zip').isDisabled(), 'nothing is left to do');
+}, INTO_PRIVATE_FOLDER);
+
+pageTest('without a folder each video becomes a ZIP', async ({ page }) => {
+  await chooseAll(page, ['people.mp4', 'vp9.webm']);
+  await setOptions(page, { budget: 3 });
+  const names = [];
+  page.on('download', (download) => names.push(download.suggestedFilename()));
+  await page.locator('#all-zip').click();
+  await page.waitForFunction(() => document.querySelectorAll('[data-item="saved"]').length === 2, null, { timeout: 60_000 });
+  assert.deepEqual(names, ['people-framesift.zip', 'vp9-framesift.zip']);
+});
+
+pageTest('one of several is scanned, left for another, and come back to', async ({ page }) => {
+  await chooseAll(page, ['people.mp4', 'vp9.webm']);
+  await page.locator('#start').click();
+  await waitForState(page, 'done');
+  assert.match((await texts(page))[0], /^scanned: \d+ frames$/);
+  const kept = await page.locator('.gallery li').count();
+  await page.locator('.queue button').nth(1).click();
+  await waitForState(page, 'ready');
+  assert.ok(await page.locator('#resume').isHidden());
+  await page.locator('#start').click();
+  await waitForState(page, 'done');
+  await page.locator('.queue button').first().click();
+  await waitForState(page, 'ready');
+  await page.locator('#resume').click();
+  await waitForState(page, 'done');
+  assert.equal(await page.locator('.gallery li').count(), kept);
+});
+
+pageTest('cancelling ends the whole row', async ({ page }) => {
+  await chooseAll(page, ['repeated.mp4', 'people.mp4']);
+  await page.locator('#all-zip').click();
+  await page.locator('body[data-state="running"]').waitFor();
+  await page.locator('.strip canvas').first().waitFor({ state: 'attached' });
+  await page.locator('#cancel').click();
+  await waitForState(page, 'ready');
+  await page.waitForTimeout(500);
+  assert.equal(await page.evaluate(() => document.body.dataset.state), 'ready');
+  assert.deepEqual(await states(page), ['open', 'waiting']);
+});
