@@ -23,7 +23,7 @@ use crate::pipeline::{Measured, Measurer, Session};
 use crate::sampling::Candidate;
 use crate::still::{self, Place, Stills};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use wasm_bindgen::prelude::*;
 
 /// Panics become readable in the console.
@@ -153,6 +153,7 @@ impl Scan {
     #[wasm_bindgen(constructor)]
     pub fn new(options: JsValue, duration_s: f64, pack_toml: &str) -> Result<Scan, JsError> {
         let options: Options = from_js(options)?;
+        options.check().map_err(js_error)?;
         Ok(Self {
             measurer: Measurer::new(&options.detector).map_err(js_error)?,
             session: Session::new(&options, duration_s),
@@ -275,11 +276,13 @@ impl Scan {
     }
 
     /// After [`Scan::finish`]: `{ index, time_s }` of frames that are worth decoding
-    /// once more. Each is to be written like any other frame and handed over with
+    /// once more, and of those that the user wants to keep. Each is to be written like any other frame and handed over with
     /// [`Scan::commit_again`]. They are named once.
     pub fn second_look(&mut self) -> Result<JsValue, JsError> {
         let mut wanted = self.replay.take_owed();
-        for index in self.session.second_look() {
+        let by_hand = self.session.not_candidates(&self.options.edits.include);
+        let again: BTreeSet<u64> = self.session.second_look().into_iter().chain(by_hand).collect();
+        for index in again {
             if self.replay.knows(index) {
                 self.session.add_candidate_unseen(index).map_err(js_error)?;
                 self.replay.look_up(index, &mut self.session).map_err(js_error)?;
@@ -381,6 +384,7 @@ impl Scan {
     /// `video`: [`Video`]; `timings_s`: object of numbers.
     pub fn manifest(&mut self, options: JsValue, video: JsValue, timings_s: JsValue) -> Result<JsValue, JsError> {
         let options: Options = from_js(options)?;
+        options.check().map_err(js_error)?;
         let video: Video = from_js(video)?;
         let timings_s: BTreeMap<String, f64> = from_js(timings_s)?;
         self.session.detect(&options.detector, options.sensitivity).map_err(js_error)?;
@@ -430,6 +434,12 @@ impl Analyzer {
         }
         Ok(result)
     }
+}
+
+/// Reads a `manifest.json`: a [`Manifest`], or an error that says what is wrong with it.
+#[wasm_bindgen]
+pub fn read_manifest(text: &str) -> Result<JsValue, JsError> {
+    to_js(&Manifest::read(text).map_err(js_error)?)
 }
 
 /// The scenes of a [`Manifest`] as a table in PySceneDetect's form.

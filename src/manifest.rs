@@ -2,10 +2,12 @@
 //! the command line; `docs/manifest.schema.json` is its JSON Schema.
 
 use crate::dataset::Dataset;
+use crate::error::{Error, Result};
 use crate::faces::pack::PackSpec;
 use crate::faces::{Landmarks, pose::Pose, quality::Flag};
 use crate::frame::Transfer;
 use crate::sampling::Detector;
+use crate::sampling::pyscenedetect;
 use crate::sampling::scenes::{Sensitivity, TransitionKind};
 use crate::sampling::selection::{FacesMode, Reason};
 use crate::still::{Crops, Format};
@@ -14,6 +16,9 @@ use std::collections::BTreeMap;
 
 /// Version of the schema; raised when a field changes its meaning or goes.
 pub const SCHEMA: &str = "framesift-manifest/1";
+
+/// Highest number of a frame or a person that is believed.
+const MOST: u64 = 1 << 32;
 
 /// The whole file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -264,6 +269,22 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// An error naming the first option that is out of its range.
+    pub fn check(&self) -> Result<()> {
+        let within = |name: &str, value: f64, least: f64, most: f64| match (least..=most).contains(&value) {
+            true => Ok(()),
+            false => Err(Error::Usage(format!("{name} is {value}, expected {least} to {most}"))),
+        };
+        within("budget", self.budget as f64, 1.0, 100_000.0)?;
+        within("batch", self.batch as f64, 1.0, 500.0)?;
+        within("workers", self.workers as f64, 1.0, 256.0)?;
+        within("similarity", self.similarity.into(), 0.0, 1.0)?;
+        within("min_face_px", self.min_face_px.into(), 0.0, 10_000.0)?;
+        pyscenedetect::check(&self.detector)
+    }
+}
+
 /// One scene.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scene {
@@ -288,6 +309,34 @@ pub struct Scene {
 }
 
 impl Manifest {
+    /// Reads a `manifest.json`. An error says what is missing or makes no sense.
+    pub fn read(text: &str) -> Result<Self> {
+        let error = |why: String| Error::Usage(why);
+        let value: serde_json::Value = serde_json::from_str(text).map_err(|e| error(format!("it is not JSON: {e}")))?;
+        match value.get("schema").and_then(|schema| schema.as_str()) {
+            Some(SCHEMA) => {}
+            Some(other) => return Err(error(format!("it is a “{other}”, and {SCHEMA} is what is read"))),
+            None => return Err(error("it is no manifest of framesift: it has no schema".into())),
+        }
+        let manifest: Self = serde_json::from_value(value).map_err(|e| error(e.to_string()))?;
+        manifest.options.check()?;
+        let wrong = |what: String| Err(error(what));
+        for (at, scene) in manifest.scenes.iter().enumerate() {
+            let Scene { index, start_frame, end_frame, .. } = *scene;
+            if index != at || start_frame > end_frame || end_frame > MOST {
+                return wrong(format!(
+                    "its scene {index}, at place {at}, goes from frame {start_frame} to {end_frame}"
+                ));
+            }
+        }
+        for frame in &manifest.frames {
+            if let Some(face) = frame.faces.iter().find(|face| face.person as u64 > MOST) {
+                return wrong(format!("a face in frame {} is of person {}", frame.index, face.person));
+            }
+        }
+        Ok(manifest)
+    }
+
     /// Takes frames out that could not be decoded again, and notes them.
     pub fn leave_out(&mut self, lost: &[u64]) {
         if lost.is_empty() {

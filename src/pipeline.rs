@@ -273,6 +273,12 @@ impl Session {
         chosen.filter(|&i| !items[i].known).map(|i| frames[i]).collect()
     }
 
+    /// Those of some frames that were pushed and are no candidates, in order, each once.
+    pub fn not_candidates(&self, frames: &[u64]) -> Vec<u64> {
+        let known = |index: u64| self.time_of(index).is_err() || self.position(index).is_ok();
+        frames.iter().copied().filter(|&index| !known(index)).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
     /// Makes a frame that was pushed before a candidate as well; the pixels are
     /// handed back with it for face analysis.
     pub fn add_candidate(&mut self, index: u64, layout: &FrameLayout, data: Vec<u8>) -> Result<Candidate> {

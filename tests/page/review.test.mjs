@@ -209,6 +209,52 @@ pageTest('a folder gets the same as the ZIP, in the formats that were chosen', a
   },
 });
 
+pageTest('a set that was saved brings its options and decisions back', async ({ page }) => {
+  const file = media('people.mp4');
+  await scan(page, file, { budget: 8, faces: 'require', crops: 'arcface112', also: ['csv'] });
+  const before = await kept(page);
+  await chosenAgain(page, async () => {
+    await page.locator(`.gallery li[data-index="${before[2]}"] .picture`).focus();
+    await page.keyboard.press('x');
+  });
+  // One that the scan had not thought of is kept.
+  await page.locator('.gallery .picture').first().click();
+  await page.locator('dialog[data-full]').waitFor();
+  await page.keyboard.press('.');
+  await chosenAgain(page, () => page.keyboard.press('x'));
+  await page.keyboard.press('Escape');
+  const [person] = await page.locator('.people li[data-person]').evaluateAll((items) => items.map((item) => Number(item.dataset.person)));
+  await chosenAgain(page, async () => {
+    await page.locator(`#person-${person}-name`).fill('Ada');
+    await page.locator(`#person-${person}-name`).press('Enter');
+  });
+  const { entries, manifest } = await download(page);
+  const upload = (name, buffer) => page.locator('#file').setInputFiles({ name, mimeType: 'application/json', buffer });
+  await page.reload();
+  await page.locator('body[data-state="idle"]').waitFor();
+  await upload('notes.json', Buffer.from('{"a": 1}'));
+  await page.locator('#failure:not(:empty)').waitFor();
+  assert.match(await page.locator('#failure').innerText(), /“notes\.json” cannot be read: it is no manifest of framesift/);
+  await upload('manifest.json', entries.get('manifest.json'));
+  await page.locator('#note:visible').waitFor();
+  assert.match(await page.locator('#note').innerText(), /set from “people\.mp4” are back/);
+  assert.equal(await page.locator('#failure').innerText(), '');
+  await choose(page, file);
+  await page.locator('#start').click();
+  await waitForState(page, 'done');
+  const again = await download(page);
+  assert.deepEqual({ ...again.manifest, timings_s: undefined }, { ...manifest, timings_s: undefined });
+  assert.deepEqual([...again.entries.keys()].sort(), [...entries.keys()].sort());
+  // Another video takes the options only. (The page asks before it drops decisions.)
+  page.on('dialog', (dialog) => dialog.accept());
+  await upload('manifest.json', entries.get('manifest.json'));
+  await choose(page, media('vp9.webm'));
+  await page.locator('#start').click();
+  await waitForState(page, 'done');
+  assert.match(await page.locator('#note').innerText(), /belong to “people\.mp4”, which this is not/);
+  assert.equal((await download(page)).manifest.options.edits, undefined);
+});
+
 pageTest('a scan pauses and goes on', async ({ page }) => {
   await choose(page, media('long.mp4'));
   await page.locator('#start').click();

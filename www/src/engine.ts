@@ -64,6 +64,11 @@ export class Engine {
     this.sendChoice({ type: 'scan', options, resume, keep });
   }
 
+  /** Reads a `manifest.json`; `imported` follows. */
+  import(file: File): void {
+    this.send({ type: 'import', file });
+  }
+
   /** Forgets a kept scan. */
   forget(id: string): void {
     this.send({ type: 'forget', id });

@@ -49,7 +49,7 @@ const fileInput = h('input', {
   type: 'file',
   id: 'file',
   class: 'visually-hidden',
-  accept: 'video/*,.mp4,.m4v,.mov,.mkv,.webm,.ts,.mts,.m2ts',
+  accept: 'video/*,.mp4,.m4v,.mov,.mkv,.webm,.ts,.mts,.m2ts,application/json,.json',
   multiple: true,
   onchange: () => {
     take([...(fileInput.files ?? [])]);
@@ -64,6 +64,7 @@ const queue = new Queue({ open, saveAll });
 const facts = h('dl', { class: 'facts-list', 'aria-label': T.facts.label });
 const keptScans = h('ul', { class: 'kept-scans', 'aria-label': T.kept.title, hidden: true });
 const message = h('div', { class: 'message', role: 'alert', id: 'failure' });
+const note = h('p', { class: 'note', id: 'note', role: 'status', hidden: true });
 const status = h('p', { class: 'visually-hidden', role: 'status', 'aria-live': 'polite' });
 
 const form = optionsForm(
@@ -146,7 +147,7 @@ const done = h(
 const choose = h('section', { class: 'panel choose', 'aria-label': T.drop.choose }, fileInput, drop, keptScans, facts);
 app.append(
   h('header', {}, h('div', {}, h('h1', {}, 'framesift'), h('p', { class: 'tagline' }, T.tagline)), privacy),
-  h('main', {}, choose, queue.element, points, message, running.element, settings, done, status, viewer.element),
+  h('main', {}, choose, queue.element, points, message, note, running.element, settings, done, status, viewer.element),
 );
 
 /** The options stand below the file before a scan, and beside the result after it. */
@@ -186,7 +187,13 @@ function fail({ title, advice }: Failure): void {
 /** Files that the user has chosen or dropped. */
 function take(files: File[]): void {
   if (fileInput.disabled) return;
-  const videos = files.filter((file) => !file.type.startsWith('image/'));
+  const isManifest = ({ name, type }: File) => type === 'application/json' || name.endsWith('.json');
+  const manifests = files.filter(isManifest);
+  if (manifests[0] && state !== 'opening') {
+    message.replaceChildren();
+    engine?.import(manifests[0]);
+  }
+  const videos = files.filter((file) => !file.type.startsWith('image/') && !isManifest(file));
   const [first] = videos;
   if (!first) return;
   if (videos.length > 1 || queue.isUsed) queue.add(videos);
@@ -208,6 +215,35 @@ function open(chosen: File): void {
   before = state === 'opening' ? before : state;
   enter('opening');
   opening = engine.open(chosen, queue.has(chosen));
+}
+
+/** A set that was saved before, whose options and decisions are to be taken over by the scan of its video. */
+let imported: Manifest | undefined;
+
+/** Without decisions of its own a result takes over those of the set; with one, the user goes on with it. */
+function takeOver(set: Manifest): void {
+  const { options: { edits: decided, reference: photos = [], ...others }, video } = set;
+  form.write(others);
+  exporting.write(others);
+  window.history.replaceState(null, '', `#${toFragment(options())}`);
+  imported = set;
+  const isOpen = file && isOf(set, file);
+  const parts = [isOpen && state !== 'idle' ? T.imported.ready(video.name) : T.imported.open(video.name)];
+  if (photos.length > 0) parts.push(T.imported.photos(photos.join(', ')));
+  say(parts.join(' '));
+  if (state !== 'done') return;
+  if (isOpen && decided) edit(decided);
+  else changed(false);
+}
+
+function isOf({ video }: Manifest, { name, size }: File): boolean {
+  return video.name === name && (video.size_bytes === undefined || video.size_bytes === size);
+}
+
+/** Something to know that is no failure. */
+function say(text: string): void {
+  note.textContent = text;
+  note.hidden = text === '';
 }
 
 /** While all videos are done one after the other: where their files go. */
@@ -256,6 +292,12 @@ function run(goOn: boolean): void {
   if (!engine || !form.check()) return;
   message.replaceChildren();
   forget();
+  say('');
+  if (imported && file) {
+    if (isOf(imported, file)) edits = imported.options.edits ?? {};
+    else say(T.imported.other(imported.video.name));
+    imported = undefined;
+  }
   liveTimeline.begin(start_s, duration_s);
   queue.mark(file, 'scanning');
   enter('running');
@@ -446,6 +488,9 @@ function receive(data: FromJob): void {
     case 'kept':
       showKept(data.kept);
       break;
+    case 'imported':
+      takeOver(data.manifest);
+      break;
     case 'unrecorded':
       fail(T.kept.unrecorded(data.why));
       keep.checked = false;
@@ -529,15 +574,18 @@ function receive(data: FromJob): void {
       }
       break;
     case 'failed':
-      receiveFailure(data.failure);
-      failedVideo(data.failure);
+      if (state === 'opening' || state === 'running' || state === 'exporting') {
+        receiveFailure(data.failure);
+        failedVideo(data.failure);
+      } else {
+        receiveFailure(data.failure);
+      }
       break;
   }
 }
 
 /** In a row of videos the next one follows. */
 function failedVideo({ title }: Failure): void {
-  if (state === 'done' && !saveEach) return;
   queue.mark(file, 'failed', title);
   if (saveEach) nextVideo();
 }
@@ -674,9 +722,11 @@ window.addEventListener('keydown', (event) => {
   travel(event.shiftKey || key === 'y' ? 'redo' : 'undo');
 });
 
-const linked = fromFragment(location.hash);
-form.write(linked.settings);
-exporting.write(linked.formats);
+if (location.hash.length > 1) {
+  const linked = fromFragment(location.hash);
+  form.write(linked.settings);
+  exporting.write(linked.formats);
+}
 enter('loading');
 describeApp('framesift', T.tagline);
 if (typeof VideoDecoder === 'undefined') {

@@ -91,6 +91,8 @@ export type ToJob =
   | { type: 'open'; file: File; request: number; keep: boolean }
   /** `resume`: goes on with the kept scan; `keep`: records this one. */
   | { type: 'scan'; options: Options; resume: boolean; keep: boolean }
+  /** Reads a `manifest.json`. */
+  | { type: 'import'; file: File }
   /** Forgets a kept scan of an earlier visit. */
   | { type: 'forget'; id: string }
   /** Asks for small pictures of candidates that came without. */
@@ -112,6 +114,7 @@ export type ToJob =
 export type FromJob =
   | { type: 'ready'; device: string; kept: KeptScan[] }
   | { type: 'opened'; facts: VideoFacts; request: number; kept?: Kept }
+  | { type: 'imported'; manifest: Manifest }
   /** What is kept of the open file's scan has changed. */
   | { type: 'kept'; kept?: Kept }
   /** The scan is no longer recorded, but goes on. */

@@ -106,7 +106,7 @@ export const T = {
   },
   drop: {
     choose: 'Choose videos',
-    hint: 'one or several, or drop them here. MP4, MOV, MKV, WebM, TS',
+    hint: 'one or several, or drop them here. MP4, MOV, MKV, WebM, TS; a manifest.json brings back its session',
     another: 'Choose other videos',
     waiting: (name: string) => `“${name}” opens in a moment`,
     points: [
@@ -114,6 +114,12 @@ export const T = {
       ['People are recognised', 'Faces are found, rated and sorted by person, so that you can keep only whom you need.'],
       ['It stays with you', 'No upload, no account, no server: it also works with the network switched off.'],
     ] as [string, string][],
+  },
+  imported: {
+    open: (name: string) => `Options and decisions of the set from “${name}” are back. Choose that video, and press Start or Go on, to get the same result.`,
+    ready: (name: string) => `Options and decisions of the set from “${name}” are back. They take hold with the scan.`,
+    other: (name: string) => `The decisions that were read belong to “${name}”, which this is not: only the options are taken over.`,
+    photos: (names: string) => `Who was looked for is not in a manifest: after the scan, choose the photos again (${names}).`,
   },
   queue: {
     title: (n: number, size: string) => `${number(n)} videos, ${size}`,

@@ -26,6 +26,9 @@ const MOST_LONGER = 1.05;
 /** So many analyses that fail before one succeeds end a scan. */
 const MOST_FAILED = 8;
 
+/** A thousand frames with identity vectors take a hundredth of it. */
+const MOST_MANIFEST_BYTES = 1 << 30;
+
 /** Longer side of a photo that is looked at, in pixels. */
 const MOST_PHOTO_PX = 2048;
 
@@ -116,6 +119,9 @@ class Job {
         }
         this.select(request.options);
         break;
+      case 'import':
+        send({ type: 'imported', manifest: await this.readManifest(request.file) });
+        break;
       case 'forget':
         await forgetScan(request.id);
         break;
@@ -154,6 +160,16 @@ class Job {
     before?.leave();
     this.journal = await Journal.open(this.loaded.wasm, file);
     if (before && !keep && before.id !== this.journal?.id) await forgetScan(before.id);
+  }
+
+  private async readManifest(file: File): Promise<Manifest> {
+    const advice = 'Choose the manifest.json of a set that framesift has saved.';
+    if (file.size > MOST_MANIFEST_BYTES) throw new UserError(`“${file.name}” is too large for a manifest.`, advice);
+    try {
+      return this.wasm.read_manifest(await file.text()) as Manifest;
+    } catch (error) {
+      throw new UserError(`“${file.name}” cannot be read: ${error instanceof Error ? error.message : String(error)}.`, advice);
+    }
   }
 
   /** The scan of the open file is not to be found later. */
