@@ -6,6 +6,8 @@ import { BlobUrls, Roving, frameBox, h } from './dom';
 
 /** Cards added at once, so that a large result does not block the page. */
 const CHUNK = 80;
+/** Chunks that are there before the page is shown again. */
+const AT_ONCE = 2;
 
 export type Sort = 'scene' | 'person' | 'quality';
 
@@ -28,6 +30,11 @@ interface Card {
   kept: KeptFrame | undefined;
 }
 
+interface GroupElement {
+  heading: HTMLElement;
+  list: HTMLElement;
+}
+
 interface Group {
   title: string;
   cards: Card[];
@@ -44,6 +51,10 @@ export class Gallery {
   /** Cards that are in the page, by frame, with what they show. */
   private cards = new Map<number, { key: string; element: HTMLElement }>();
   private pending = 0;
+  /** Whether all cards are in the page, in which order, and where. */
+  private complete = false;
+  private layout = '';
+  private lists: GroupElement[] = [];
   private readonly roving = new Roving(this.list, 'li[data-index]');
 
   constructor(private readonly host: GalleryHost) {
@@ -81,6 +92,7 @@ export class Gallery {
   clear(): void {
     this.pending += 1;
     this.cards.clear();
+    this.complete = false;
     this.list.replaceChildren();
     this.urls.clear();
     this.manifest = undefined;
@@ -147,32 +159,76 @@ export class Gallery {
     this.list.setAttribute('aria-labelledby', this.showsKept ? 'tab-kept' : 'tab-left-out');
     this.sorts.disabled = !this.showsKept;
     const focused = document.activeElement?.closest<HTMLElement>('li[data-index]')?.dataset['index'];
+    const groups = this.groups(manifest);
+    const layout = `${this.showsKept} ${this.sorts.value} ${manifest.video.name}`;
+    if (this.complete && layout === this.layout && groups.length === this.lists.length) this.patch(groups, manifest);
+    else this.build(groups, manifest, focused);
+    this.layout = layout;
+    this.roving.update();
+    if (focused !== undefined && this.list.contains(document.activeElement) === false) this.focusNear(Number(focused));
+  }
+
+  /** The same groups with some cards more, fewer or changed: the others stay where they are, which is much less work. */
+  private patch(groups: Group[], manifest: Manifest): void {
+    const before = this.cards;
+    this.cards = new Map();
+    for (const [i, { title, cards }] of groups.entries()) {
+      const { heading, list } = this.lists[i] as GroupElement;
+      heading.replaceChildren(...headingOf(title, cards.length));
+      list.setAttribute('aria-label', title);
+      let next = list.firstElementChild;
+      for (const card of cards) {
+        const element = this.card(card, manifest, before);
+        // What comes next may have to go: then the one behind it fits.
+        if (next !== element && next?.nextElementSibling === element) {
+          const gone = next;
+          next = element;
+          gone.remove();
+        }
+        if (next === element) next = element.nextElementSibling;
+        else list.insertBefore(element, next);
+      }
+      while (next) {
+        const gone = next;
+        next = gone.nextElementSibling;
+        gone.remove();
+      }
+    }
+  }
+
+  /** Everything anew: the first screenful at once, the rest when there is time. */
+  private build(groups: Group[], manifest: Manifest, focused: string | undefined): void {
     const before = this.cards;
     this.cards = new Map();
     const run = ++this.pending;
-    const groups = this.groups(manifest);
-    const waiting: (() => void)[] = [];
-    const sections = groups.map(({ title, cards }) => {
+    this.complete = false;
+    const waiting: { cards: Card[]; list: HTMLElement }[] = [];
+    this.lists = groups.map(({ title, cards }) => {
       const list = h('ol', { class: this.showsKept ? 'gallery' : 'gallery-left-out', 'aria-label': title });
-      for (let i = 0; i < cards.length; i += CHUNK) {
-        waiting.push(() => list.append(...cards.slice(i, i + CHUNK).map((card) => this.card(card, manifest, before))));
-      }
-      return h('section', { class: 'group' }, h('h3', {}, title, ' ', h('span', { class: 'count' }, number(cards.length))), list);
+      for (let i = 0; i < cards.length; i += CHUNK) waiting.push({ cards: cards.slice(i, i + CHUNK), list });
+      return { heading: h('h3', {}, ...headingOf(title, cards.length)), list };
     });
+    const sections = this.lists.map(({ heading, list }) => h('section', { class: 'group' }, heading, list));
     if (groups.length === 0) {
       sections.push(h('section', { class: 'group empty' }, h('p', {}, this.showsKept ? T.gallery.empty : T.gallery.nothingLeftOut)));
     }
-    // The first screenful at once, the rest when there is time.
+    // So that the page does not get shorter under the user meanwhile.
+    this.list.style.minHeight = `${this.list.offsetHeight}px`;
+    const index = focused === undefined ? -1 : waiting.findIndex(({ cards }) => cards.some((card) => String(card.index) === focused));
+    const atOnce = Math.max(AT_ONCE, index + 1);
     let shown = 0;
     const more = (most: number) => {
-      for (let n = 0; n < most && shown < waiting.length; n++) waiting[shown++]?.();
-      if (shown < waiting.length) setTimeout(() => run === this.pending && more(2));
+      for (const { cards, list } of waiting.slice(shown, shown + most)) list.append(...cards.map((card) => this.card(card, manifest, before)));
+      shown += most;
+      if (shown < waiting.length) {
+        setTimeout(() => run === this.pending && more(1));
+        return;
+      }
+      this.complete = true;
+      this.list.style.minHeight = '';
     };
-    // As much as there was before, so that the page does not get shorter under the user.
-    more(Math.max(6, Math.ceil(before.size / CHUNK)));
+    more(atOnce);
     this.list.replaceChildren(...sections);
-    this.roving.update();
-    if (focused !== undefined && this.list.contains(document.activeElement) === false) this.focusNear(Number(focused));
   }
 
   /** Focuses a frame's card, or the nearest one by time where it is gone; the tab where there is none. */
@@ -191,12 +247,12 @@ export class Gallery {
     const key = JSON.stringify([names, decided, card.scene, Boolean(kept), this.host.thumbnail(index)?.size]);
     const known = before.get(index);
     // The same frame may be in several groups; a card is in one place.
-    const element = known?.key === key && !this.cards.has(index) ? known.element : this.build(card, manifest, names, decided);
+    const element = known?.key === key && !this.cards.has(index) ? known.element : this.make(card, manifest, names, decided);
     this.cards.set(index, { key, element });
     return element;
   }
 
-  private build({ index, time_s, scene, kept }: Card, { video }: Manifest, names: string[], decided: boolean | undefined): HTMLElement {
+  private make({ index, time_s, scene, kept }: Card, { video }: Manifest, names: string[], decided: boolean | undefined): HTMLElement {
     const blob = this.host.thumbnail(index);
     const picture = h(
       'button',
@@ -286,6 +342,10 @@ export class Gallery {
         return this.host.decide(index, !this.showsKept);
     }
   }
+}
+
+function headingOf(title: string, cards: number): (Node | string)[] {
+  return [title, ' ', h('span', { class: 'count' }, number(cards))];
 }
 
 /** What was left out, by reason, most frequent first. */
