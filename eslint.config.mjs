@@ -18,6 +18,6 @@ export default ts.config(
       '@typescript-eslint/no-misused-promises': ['error', { checksVoidReturn: false }],
     },
   },
-  { files: ['www/public/*.js'], languageOptions: { globals: { self: 'readonly', caches: 'readonly', fetch: 'readonly', AbortSignal: 'readonly' } } },
+  { files: ['www/public/*.js'], languageOptions: { globals: { self: 'readonly', caches: 'readonly', fetch: 'readonly', URL: 'readonly', setTimeout: 'readonly' } } },
   { files: ['**/*.mjs'], languageOptions: { globals: { ...node, ...page } } },
 );

@@ -24,7 +24,7 @@ const USAGE = `Usage: npm run extract -- VIDEO --out DIR [options]
   --format FORMAT      jpg (default) or png
   --crops KIND         how faces are cut out: loose (default), arcface112, ffhq512, none
   --folders KIND       flat (default), scene or person
-  --also KIND[,KIND]   files for other tools: imagefolder, coco, yolo, csv
+  --also KIND[,KIND]   files for other tools: imagefolder, coco, yolo, csv, contact
   --embeddings         write identity vectors (biometric data) to the manifest
   --json               print one JSON object: counts, timings, memory, requests
 `;
@@ -37,7 +37,7 @@ const CHOICES = {
   format: ['jpg', 'png'],
   crops: ['loose', 'arcface112', 'ffhq512', 'none'],
   folders: ['flat', 'scene', 'person'],
-  also: ['imagefolder', 'coco', 'yolo', 'csv'],
+  also: ['imagefolder', 'coco', 'yolo', 'csv', 'contact'],
 };
 
 class UsageError extends Error {}

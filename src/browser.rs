@@ -21,6 +21,7 @@ use crate::journal::{self, Begin, Checkpoint, Entry, Frames, Replay};
 use crate::manifest::{Manifest, Options, Tool, Video};
 use crate::pipeline::{Measured, Measurer, Session};
 use crate::sampling::Candidate;
+use crate::sampling::selection::FacesMode;
 use crate::still::{self, Place, Stills};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -298,7 +299,9 @@ impl Scan {
     /// The first entry of this scan's journal; from now on frames are recorded. `video`: what tells it from others.
     pub fn begin_journal(&mut self, video: String) -> Result<Vec<u8>, JsError> {
         self.recorded = Some(Frames::default());
-        journal::begin(&Begin::new(video, &self.options, &self.pack, &device())).map_err(js_error)
+        // Faces are looked for in any case: whether they count is for the choice.
+        let options = Options { faces: FacesMode::Prefer, ..self.options.clone() };
+        journal::begin(&Begin::new(video, &options, &self.pack, &device())).map_err(js_error)
     }
 
     /// The entry of the frames since the last one, all batches being processed. `checkpoint`: a [`Checkpoint`], parts of
@@ -448,10 +451,25 @@ pub fn scenes_csv(manifest: JsValue) -> Result<String, JsError> {
     Ok(from_js::<Manifest>(manifest)?.scenes_csv())
 }
 
-/// Files for other tools that a manifest's options ask for: array of `[path, text]`. `manifest`: [`Manifest`].
+/// Files for other tools that a manifest's options ask for: array of `[path, Uint8Array]`. `manifest`: [`Manifest`].
 #[wasm_bindgen]
-pub fn dataset_files(manifest: JsValue) -> Result<JsValue, JsError> {
-    to_js(&crate::dataset::files(&from_js::<Manifest>(manifest)?).map_err(js_error)?)
+pub fn dataset_files(manifest: JsValue) -> Result<js_sys::Array, JsError> {
+    Ok(named_files(crate::dataset::files(&from_js::<Manifest>(manifest)?).map_err(js_error)?))
+}
+
+/// Contact sheets of frames in order: array of `[path, Uint8Array]`. `thumbnails`: array of `Uint8Array`, small JPEGs.
+#[wasm_bindgen]
+pub fn contact_sheets(times_s: Vec<f64>, thumbnails: js_sys::Array) -> Result<js_sys::Array, JsError> {
+    let jpeg = |value: JsValue| js_sys::Uint8Array::new(&value).to_vec();
+    let frames: Vec<(f64, Vec<u8>)> = times_s.into_iter().zip(thumbnails.iter().map(jpeg)).collect();
+    Ok(named_files(crate::contact::sheets(&frames).map_err(js_error)?))
+}
+
+fn named_files(files: Vec<(String, Vec<u8>)>) -> js_sys::Array {
+    let pair = |(name, bytes): (String, Vec<u8>)| {
+        js_sys::Array::of2(&name.into(), &js_sys::Uint8Array::from(bytes.as_slice()).into())
+    };
+    files.into_iter().map(pair).collect()
 }
 
 /// A chosen frame and its faces as files: array of `Uint8Array`, the frame

@@ -18,13 +18,24 @@ pub enum Dataset {
     Yolo,
     /// `faces.csv`, a line for each face.
     Csv,
+    /// Contact sheets, which are made of pictures: see [`crate::contact`].
+    Contact,
 }
 
-/// Path within the output, and text.
-pub type TextFile = (String, String);
+/// Path within the output, and what is in it.
+pub type File = (String, Vec<u8>);
+type TextFile = (String, String);
 
-/// The files that a manifest's options ask for.
-pub fn files(manifest: &Manifest) -> Result<Vec<TextFile>> {
+/// The files that a manifest's options ask for: those of [`Options::also`](crate::manifest::Options::also), and with
+/// identity vectors `embeddings.npy`, a row for each face in the order of the manifest.
+pub fn files(manifest: &Manifest) -> Result<Vec<File>> {
+    let bytes = |(name, text): TextFile| (name, text.into_bytes());
+    let mut files: Vec<File> = texts(manifest)?.into_iter().map(bytes).collect();
+    files.extend(npy(manifest).map(|bytes| ("embeddings.npy".into(), bytes)));
+    Ok(files)
+}
+
+fn texts(manifest: &Manifest) -> Result<Vec<TextFile>> {
     let mut files = Vec::new();
     for dataset in &manifest.options.also {
         match dataset {
@@ -32,6 +43,7 @@ pub fn files(manifest: &Manifest) -> Result<Vec<TextFile>> {
             Dataset::Coco => files.push(("coco.json".into(), text(&coco(manifest))?)),
             Dataset::Yolo => files.extend(yolo(manifest)),
             Dataset::Csv => files.push(("faces.csv".into(), csv(manifest))),
+            Dataset::Contact => {}
         }
     }
     Ok(files)
@@ -163,6 +175,23 @@ fn csv(manifest: &Manifest) -> String {
     lines
 }
 
+/// The identity vectors as a NumPy array of floats, a row each (format 1.0 of
+/// <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>); `None` where there are none.
+fn npy(manifest: &Manifest) -> Option<Vec<u8>> {
+    let vectors: Vec<&Vec<f32>> = faces(manifest).filter_map(|(_, face)| face.embedding.as_ref()).collect();
+    let length = vectors.first()?.len();
+    let shape = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, {length}), }}", vectors.len());
+    // Data begins at a multiple of 64, and the header's last byte is a line feed.
+    const BEFORE: usize = 10;
+    let padded = (BEFORE + shape.len() + 1).next_multiple_of(64) - BEFORE;
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((padded as u16).to_le_bytes());
+    bytes.extend(format!("{shape:<width$}\n", width = padded - 1).into_bytes());
+    // Of another length they would be another array's.
+    bytes.extend(vectors.into_iter().filter(|v| v.len() == length).flatten().flat_map(|value| value.to_le_bytes()));
+    Some(bytes)
+}
+
 /// A text as a cell (RFC 4180). What a spreadsheet would take for a formula gets a quote before it.
 fn cell(text: &str) -> String {
     let text = if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text.into() };
@@ -205,7 +234,7 @@ mod tests {
 
     #[test]
     fn the_same_in_every_form() {
-        let files: std::collections::BTreeMap<String, String> = files(&manifest()).unwrap().into_iter().collect();
+        let files: std::collections::BTreeMap<String, String> = texts(&manifest()).unwrap().into_iter().collect();
         let line = |name: &str| serde_json::from_str::<Value>(files[name].lines().next().unwrap()).unwrap();
         let frame = line("frames/metadata.jsonl");
         assert_eq!(
@@ -229,5 +258,20 @@ mod tests {
             "{row}"
         );
         assert!(row.ends_with(",truncated"), "{row}");
+    }
+
+    #[test]
+    fn identity_vectors_are_an_array_of_numpy() {
+        let mut manifest = manifest();
+        assert!(!files(&manifest).unwrap().iter().any(|(name, _)| name == "embeddings.npy"));
+        manifest.frames[0].faces[0].embedding = Some(vec![0.5, -0.25, 1.0]);
+        let files = files(&manifest).unwrap();
+        let (_, bytes) = files.iter().find(|(name, _)| name == "embeddings.npy").unwrap();
+        let (head, data) = bytes.split_at(64 + 64);
+        assert_eq!(&head[..10], b"\x93NUMPY\x01\x00\x76\x00");
+        let text = std::str::from_utf8(&head[10..]).unwrap();
+        assert_eq!(text.trim_end(), "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 3), }");
+        assert!(text.ends_with('\n'));
+        assert_eq!(data, [0.5f32, -0.25, 1.0].map(f32::to_le_bytes).as_flattened());
     }
 }

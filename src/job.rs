@@ -14,7 +14,8 @@
 pub mod log;
 pub mod pool;
 
-use crate::dataset;
+use crate::contact;
+use crate::dataset::{self, Dataset};
 use crate::decode::{Decoded, Decoding, Reader, Tally};
 use crate::error::{Error, Result};
 use crate::faces::pack::Pack;
@@ -398,11 +399,17 @@ impl Scanned {
             .collect();
         let total = manifest.frames.len() as u64;
         let mut written = 0;
+        let thumbnail = options.also.contains(&Dataset::Contact);
+        let times_s: BTreeMap<u64, f64> = manifest.frames.iter().map(|frame| (frame.index, frame.time_s)).collect();
+        let mut thumbnails = BTreeMap::new();
         // `None` for a frame of which nothing came.
         let mut save = |reply: Option<(u64, Result<Done>)>| -> Result<()> {
             if let Some((index, result)) = reply
-                && let (Done::Files(files), Some(names)) = (result?, names.get(&index))
+                && let (Done::Files(mut files), Some(names)) = (result?, names.get(&index))
             {
+                if thumbnail && let (Some(small), Some(&time_s)) = (files.pop(), times_s.get(&index)) {
+                    thumbnails.insert(index, (time_s, small));
+                }
                 names.iter().zip(files).try_for_each(|(name, bytes)| write_whole(&folder.join(name), &bytes))?;
             }
             written += 1;
@@ -417,7 +424,7 @@ impl Scanned {
                     Some(Decoded { layout, data, .. }) => {
                         let place = |face: &KeptFace| Place { bbox: face.bbox, landmarks: face.landmarks };
                         let faces = frame.faces.iter().map(place).collect();
-                        let stills = Stills { format: options.format, crops: options.crops, faces };
+                        let stills = Stills { format: options.format, crops: options.crops, faces, thumbnail };
                         pool.submit(Task::Encode(stills), frame.index, layout, data)?;
                     }
                     None => {
@@ -440,8 +447,9 @@ impl Scanned {
         }
         manifest.leave_out(&lost);
         manifest.timings_s.insert("export".into(), start.elapsed().as_secs_f64());
-        for (name, text) in dataset::files(&manifest)? {
-            write_whole(&folder.join(name), text.as_bytes())?;
+        let sheets = contact::sheets(&thumbnails.into_values().collect::<Vec<_>>())?;
+        for (name, bytes) in dataset::files(&manifest)?.into_iter().chain(sheets) {
+            write_whole(&folder.join(name), &bytes)?;
         }
         write_whole(&folder.join("scenes.csv"), manifest.scenes_csv().as_bytes())?;
         let json = serde_json::to_string_pretty(&manifest).map_err(|e| Error::Usage(e.to_string()))?;

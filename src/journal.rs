@@ -40,7 +40,8 @@ pub struct Begin {
     pub video: String,
     /// What the scan depends on.
     pub options: Options,
-    /// The networks by name, precision and hash, and what runs them; empty where no face is looked for.
+    /// The version that measures, and unless no face is looked for the networks by name, precision and hash, and what
+    /// runs them.
     pub models: String,
 }
 
@@ -48,6 +49,7 @@ impl Begin {
     /// For a scan of `video` (see [`Begin::video`]) with the networks of `pack` in the engine of that name.
     pub fn new(video: String, options: &Options, pack: &PackSpec, engine: &str) -> Self {
         let PackSpec { name, precision, detector, embedder, .. } = pack;
+        let version = env!("CARGO_PKG_VERSION");
         let models = format!("{name}, {precision}, {}, {}, on {engine}", detector.sha256, embedder.sha256);
         let ignored = options.faces == FacesMode::Ignore;
         let usual = Options::default();
@@ -62,7 +64,7 @@ impl Begin {
                 faces: if ignored { FacesMode::Ignore } else { usual.faces },
                 ..usual
             },
-            models: if ignored { String::new() } else { models },
+            models: if ignored { format!("framesift {version}") } else { format!("framesift {version}, {models}") },
         }
     }
 }

@@ -26,6 +26,7 @@
 
 #![warn(missing_docs)]
 
+pub mod contact;
 pub mod dataset;
 #[cfg(all(feature = "ffmpeg", not(target_arch = "wasm32")))]
 pub mod decode;

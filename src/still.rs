@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 const FRAME_QUALITY: u8 = 92;
 /// Quality of faces.
 const FACE_QUALITY: u8 = 95;
+/// Quality of contact sheets.
+const SHEET_QUALITY: u8 = 85;
 /// JPEG quality of thumbnails.
 const THUMBNAIL_QUALITY: u8 = 80;
 /// Longer side of a thumbnail in pixels.
@@ -76,16 +78,20 @@ pub struct Stills {
     pub crops: Crops,
     /// The faces.
     pub faces: Vec<Place>,
+    /// Whether a small JPEG of the frame is made as well.
+    #[serde(default)]
+    pub thumbnail: bool,
 }
 
 impl Stills {
-    /// The files: the frame, then a face each, unless none are cut out.
+    /// The files: the frame, then a face each, unless none are cut out, then the small JPEG.
     pub fn of(&self, picture: &RgbImage) -> Result<Vec<Vec<u8>>> {
         // Chroma of frames is stored at half size, as in nearly all video; that of faces as it is.
         let frame = encode(picture, self.format, FRAME_QUALITY, SamplingFactor::F_2_2);
         let cuts = self.faces.iter().filter_map(|face| cut(picture, face, self.crops));
         let faces = cuts.map(|face| encode(&face, self.format, FACE_QUALITY, SamplingFactor::F_1_1));
-        std::iter::once(frame).chain(faces).collect()
+        let thumbnail = self.thumbnail.then(|| thumbnail_jpeg(picture));
+        std::iter::once(frame).chain(faces).chain(thumbnail).collect()
     }
 }
 
@@ -125,6 +131,11 @@ pub fn thumbnail_jpeg(picture: &RgbImage) -> Result<Vec<u8>> {
     let mut small = RgbImage::new(side(w) as u32, side(h) as u32);
     resize(picture.as_raw(), (w, h), &mut small, (side(w), side(h)), PixelType::U8x3)?;
     jpeg(&small, THUMBNAIL_QUALITY, SamplingFactor::F_2_2)
+}
+
+/// A JPEG of many small pictures.
+pub fn sheet_jpeg(picture: &RgbImage) -> Result<Vec<u8>> {
+    jpeg(picture, SHEET_QUALITY, SamplingFactor::F_2_2)
 }
 
 fn encode(picture: &RgbImage, format: Format, quality: u8, sampling: SamplingFactor) -> Result<Vec<u8>> {
@@ -189,7 +200,7 @@ mod tests {
     }
 
     fn faces(crops: Crops, format: Format, bbox: [f32; 4]) -> Vec<RgbImage> {
-        let files = Stills { format, crops, faces: vec![place(bbox)] }.of(&picture()).unwrap();
+        let files = Stills { format, crops, faces: vec![place(bbox)], thumbnail: false }.of(&picture()).unwrap();
         files.iter().skip(1).map(|file| decode(file)).collect()
     }
 

@@ -76,7 +76,7 @@ pub struct SiftOptions {
     /// How the files are sorted into folders: flat, scene or person.
     #[arg(long, value_name = "KIND", default_value = "flat", value_parser = by_name::<Folders>)]
     folders: Folders,
-    /// Files for other tools: imagefolder, coco, yolo, csv. May be given several times.
+    /// Files for other tools: imagefolder, coco, yolo, csv, contact (sheets of small pictures). May be given several times.
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = by_name::<Dataset>)]
     also: Vec<Dataset>,
     /// Frames that may wait between decoder and sampling; at most 160 MiB of them, whatever the number.

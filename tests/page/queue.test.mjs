@@ -1,6 +1,7 @@
 // Several videos at once.
 import assert from 'node:assert/strict';
 import { setOptions, waitForState } from '../../scripts/lib/browser.mjs';
+import { readZip } from '../../scripts/lib/zip.mjs';
 import { pageTest } from './harness.mjs';
 import { media } from './media.mjs';
 
@@ -68,6 +69,26 @@ pageTest('one of several is scanned, left for another, and come back to', async 
   await page.locator('#resume').click();
   await waitForState(page, 'done');
   assert.equal(await page.locator('.gallery li').count(), kept);
+  // What was decided by hand is saved when all is.
+  await page.locator('.gallery .decide').first().click();
+  await page.waitForFunction(() => document.body.dataset.choices === '2' || document.querySelector('.decided') || document.querySelector('#undo').getAttribute('aria-disabled') === 'false');
+  const first = page.waitForEvent('download');
+  await page.locator('#all-zip').click();
+  const manifest = JSON.parse((await readZip(await (await first).path())).get('manifest.json').toString('utf8'));
+  assert.equal(manifest.options.edits.exclude.length, 1);
+  await page.waitForFunction(() => document.querySelectorAll('[data-item="saved"]').length === 2, null, { timeout: 60_000 });
+});
+
+pageTest('a bad one among several leaves the result before it as it is', async ({ page }) => {
+  await chooseAll(page, ['people.mp4', 'text.mp4']);
+  await page.locator('#start').click();
+  await waitForState(page, 'done');
+  await page.locator('.queue button').nth(1).click();
+  await page.locator('#failure:not(:empty)').waitFor();
+  assert.deepEqual(await states(page), ['scanned', 'failed']);
+  await page.locator('#download').click();
+  await page.locator('[data-item="saved"]').waitFor();
+  assert.deepEqual(await states(page), ['saved', 'failed']);
 });
 
 pageTest('cancelling ends the whole row', async ({ page }) => {

@@ -173,7 +173,7 @@ pageTest('a folder gets the same as the ZIP, in the formats that were chosen', a
   await page.locator('#option-format').selectOption('png');
   await page.locator('#option-crops').selectOption('arcface112');
   await page.locator('#option-folders').selectOption('scene');
-  for (const name of ['imagefolder', 'coco', 'yolo', 'csv']) await page.locator(`#also-${name}`).check();
+  for (const name of ['imagefolder', 'coco', 'yolo', 'csv', 'contact']) await page.locator(`#also-${name}`).check();
   await page.waitForFunction(() => /4[0-9]? files|[0-9]+ files/.test(document.querySelector('#estimate').innerText));
   const estimate = Number(/([\d,]+) files/.exec(await page.locator('#estimate').innerText())[1].replace(',', ''));
   const { entries, manifest } = await download(page);
@@ -186,6 +186,7 @@ pageTest('a folder gets the same as the ZIP, in the formats that were chosen', a
   const coco = JSON.parse(entries.get('coco.json').toString('utf8'));
   assert.equal(coco.images.length, 4);
   assert.ok(entries.has(manifest.frames[0].file.replace('.png', '.txt')));
+  assert.deepEqual([...entries.get('contact.jpg').subarray(0, 2)], [0xff, 0xd8]);
   await page.locator('#save-folder').click();
   await page.waitForFunction(() => /saved to the folder “people-framesift”/.test(document.querySelector('#saved').textContent));
   const names = await page.evaluate(async () => {
@@ -245,8 +246,9 @@ pageTest('a set that was saved brings its options and decisions back', async ({ 
   const again = await download(page);
   assert.deepEqual({ ...again.manifest, timings_s: undefined }, { ...manifest, timings_s: undefined });
   assert.deepEqual([...again.entries.keys()].sort(), [...entries.keys()].sort());
-  // Another video takes the options only. (The page asks before it drops decisions.)
-  page.on('dialog', (dialog) => dialog.accept());
+  // Another video takes the options only.
+  await page.reload();
+  await page.locator('body[data-state="idle"]').waitFor();
   await upload('manifest.json', entries.get('manifest.json'));
   await choose(page, media('vp9.webm'));
   await page.locator('#start').click();

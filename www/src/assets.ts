@@ -11,6 +11,8 @@ import simd128Url from '../wasm/simd128/framesift_bg.wasm?url';
 import { keepForOffline, load } from './offline';
 import type { Assets, Variant } from './protocol';
 
+const MOST_KEEPING_MS = 5000;
+
 /** A module whose only function is `i32x4.relaxed_dot_i8x16_i7x16_add_s` of three vectors. */
 const RELAXED_SIMD_MODULE = new Uint8Array([
   0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00, // magic, version
@@ -35,7 +37,8 @@ export async function loadAssets(variant: Variant = supportedVariant()): Promise
     load(detectorUrl).then(bytes),
     load(embedderUrl).then(bytes),
   ]);
-  await keepForOffline([wasmUrl, detectorUrl, embedderUrl]);
+  // A network that stalls must not keep anybody waiting: the next visit tries again.
+  await Promise.race([keepForOffline([wasmUrl, detectorUrl, embedderUrl]), new Promise((resolve) => setTimeout(resolve, MOST_KEEPING_MS))]);
   return { variant, module, packToml, detector, embedder };
 }
 

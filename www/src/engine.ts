@@ -69,9 +69,9 @@ export class Engine {
     this.send({ type: 'import', file });
   }
 
-  /** Forgets a kept scan. */
-  forget(id: string): void {
-    this.send({ type: 'forget', id });
+  /** Forgets a kept scan, or without `id` that of the open file. */
+  forget(id?: string): void {
+    this.send({ type: 'forget', ...(id !== undefined && { id }) });
   }
 
   /** Asks for small pictures of candidates; `candidate` follows for each, and `pictured`. */

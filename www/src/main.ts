@@ -82,16 +82,17 @@ const share = h(
 const keep = h('input', { type: 'checkbox', id: 'keep', checked: true });
 const start = h('button', { type: 'button', class: 'primary', id: 'start', onclick: () => run(false) }, T.start);
 const resume = h('button', { type: 'button', class: 'primary', id: 'resume', hidden: true, onclick: () => run(true) });
+const forgetKept = h('button', { type: 'button', class: 'link', id: 'forget', hidden: true, onclick: () => engine?.forget() }, T.kept.forget);
 const startRow = h(
   'div',
   { class: 'start-row' },
   h('label', { class: 'inline', for: 'keep' }, keep, ` ${T.kept.keep}`),
-  h('div', { class: 'actions' }, resume, start),
+  h('div', { class: 'actions' }, resume, start, forgetKept),
 );
 const settings = h('section', { class: 'panel', 'aria-labelledby': 'settings-title' }, h('h2', { id: 'settings-title' }, T.settings.title), form.element, share, startRow);
 
 const liveTimeline = new Timeline(() => undefined);
-const running = new RunPanel({ pause: (paused) => engine?.pause(paused), cancel: () => engine?.cancel(state === 'running') }, status, liveTimeline.element);
+const running = new RunPanel({ pause: (paused) => engine?.pause(paused), cancel }, status, liveTimeline.element);
 
 const undo = h('button', { type: 'button', class: 'secondary', id: 'undo', onclick: () => travel('undo') }, T.result.undo);
 const redo = h('button', { type: 'button', class: 'secondary', id: 'redo', onclick: () => travel('redo') }, T.result.redo);
@@ -176,6 +177,7 @@ function enter(next: State): void {
   drop.classList.toggle('disabled', fileInput.disabled);
   drop.classList.toggle('small', next !== 'idle' && next !== 'loading');
   dropTitle.textContent = facts.hidden ? T.drop.choose : T.drop.another;
+  if (next === 'done') queueMicrotask(fetchPictures);
   placeSettings(next === 'done' || next === 'exporting');
   form.setScanned(next === 'done');
 }
@@ -189,9 +191,10 @@ function take(files: File[]): void {
   if (fileInput.disabled) return;
   const isManifest = ({ name, type }: File) => type === 'application/json' || name.endsWith('.json');
   const manifests = files.filter(isManifest);
-  if (manifests[0] && state !== 'opening') {
+  if (manifests[0]) {
     message.replaceChildren();
-    engine?.import(manifests[0]);
+    if (engine) engine.import(manifests[0]);
+    else say(T.imported.later);
   }
   const videos = files.filter((file) => !file.type.startsWith('image/') && !isManifest(file));
   const [first] = videos;
@@ -209,12 +212,13 @@ function open(chosen: File): void {
     return;
   }
   if (state === 'done' && history.canUndo && !saveEach && !confirm(T.leave)) return;
-  file = chosen;
   message.replaceChildren();
   viewer.close();
-  before = state === 'opening' ? before : state;
+  before = state === 'opening' ? before : { state, file };
+  const mayComeBack = before.file !== undefined && queue.has(before.file);
+  file = chosen;
   enter('opening');
-  opening = engine.open(chosen, queue.has(chosen));
+  opening = engine.open(chosen, mayComeBack);
 }
 
 /** A set that was saved before, whose options and decisions are to be taken over by the scan of its video. */
@@ -222,18 +226,30 @@ let imported: Manifest | undefined;
 
 /** Without decisions of its own a result takes over those of the set; with one, the user goes on with it. */
 function takeOver(set: Manifest): void {
-  const { options: { edits: decided, reference: photos = [], ...others }, video } = set;
-  form.write(others);
-  exporting.write(others);
+  const { options: { edits: decided = {}, reference: photos = [], ...others }, video } = set;
+  // How many workers there are goes with the machine.
+  const { workers, batch } = form.read();
+  form.write({ ...others, similarity: rounded(others.similarity), workers, batch });
+  // The command writes WebP, the page does not.
+  exporting.write({ ...others, format: others.format === 'webp' ? 'jpg' : others.format });
   window.history.replaceState(null, '', `#${toFragment(options())}`);
-  imported = set;
-  const isOpen = file && isOf(set, file);
-  const parts = [isOpen && state !== 'idle' ? T.imported.ready(video.name) : T.imported.open(video.name)];
+  const isOpen = file !== undefined && isOf(set, file);
+  const applies = isOpen && state === 'done';
+  imported = applies ? undefined : set;
+  const parts = [applies ? T.imported.now(video.name) : isOpen && state === 'ready' ? T.imported.ready(video.name) : T.imported.open(video.name)];
   if (photos.length > 0) parts.push(T.imported.photos(photos.join(', ')));
   say(parts.join(' '));
   if (state !== 'done') return;
-  if (isOpen && decided) edit(decided);
-  else changed(false);
+  changed(false);
+  if (!applies) return;
+  edit({ include: [], exclude: [], people: [], only_people: [], ...decided });
+  // Frames that the scan had not thought of are decoded again.
+  for (const index of decided.include ?? []) if (!isCandidate(index)) engine?.include(index, options());
+}
+
+function isCandidate(index: number): boolean {
+  const isIt = (frame: { index: number }) => frame.index === index;
+  return manifest !== undefined && (manifest.frames.some(isIt) || manifest.rejected.some(isIt));
 }
 
 function isOf({ video }: Manifest, { name, size }: File): boolean {
@@ -253,7 +269,9 @@ let saveEach: { folder?: FileSystemDirectoryHandle } | undefined;
 function saveAll(folder?: FileSystemDirectoryHandle): void {
   if (!form.check()) return;
   saveEach = folder ? { folder } : {};
-  nextVideo();
+  // With what was decided by hand.
+  if (state === 'done' && file && queue.isToSave(file)) save(folder);
+  else nextVideo();
 }
 
 function nextVideo(): void {
@@ -271,8 +289,13 @@ function nextVideo(): void {
 /** Chosen before the page was ready for it. */
 let waiting: File | undefined;
 
+function cancel(): void {
+  saveEach = undefined;
+  engine?.cancel(state === 'running');
+}
+
 /** Where the page was before it began to open a file, which may fail. */
-let before: State = 'idle';
+let before: { state: State; file: File | undefined } = { state: 'idle', file: undefined };
 
 /** All that the next choice depends on. */
 function options(): Options {
@@ -296,7 +319,6 @@ function run(goOn: boolean): void {
   if (imported && file) {
     if (isOf(imported, file)) edits = imported.options.edits ?? {};
     else say(T.imported.other(imported.video.name));
-    imported = undefined;
   }
   liveTimeline.begin(start_s, duration_s);
   queue.mark(file, 'scanning');
@@ -306,10 +328,21 @@ function run(goOn: boolean): void {
 }
 
 /** What an earlier scan depends on, with the rest as it is now. */
-function askedFor({ options: { faces, ...others } }: Kept): Partial<Options> {
-  const now = form.read();
-  // Whether faces are preferred or required is for the choice afterwards.
-  return { ...now, ...others, faces: (faces === 'ignore') === (now.faces === 'ignore') ? now.faces : faces };
+function askedFor({ options: { budget, similarity, detector } }: Kept): Partial<Options> {
+  return { ...form.read(), budget, similarity: rounded(similarity), detector };
+}
+
+/** A number that was a float of 32 bits on its way. */
+function rounded(value: number): number {
+  return Number(value.toFixed(6));
+}
+
+/** Whether a kept scan is what the form asks for. */
+function fits(one: Kept): boolean {
+  const { budget, similarity, detector } = form.read();
+  const kept = one.options;
+  const sameDetector = kept.detector.name === detector.name && (detector.threshold === undefined || detector.threshold === kept.detector.threshold);
+  return kept.budget === budget && rounded(kept.similarity) === similarity && sameDetector;
 }
 
 /** What is kept of the open file's scan. */
@@ -318,6 +351,7 @@ let kept: Kept | undefined;
 function showKept(next: Kept | undefined): void {
   kept = next;
   resume.hidden = !next;
+  forgetKept.hidden = !next;
   resume.textContent = next ? T.kept.resume(next.done_s, next.ended) : '';
   start.textContent = next ? T.kept.again : T.start;
   start.className = next ? 'secondary' : 'primary';
@@ -341,15 +375,17 @@ function showKeptScans(scans: KeptScan[]): void {
 
 /** Small pictures are asked for so many at a time, so that nothing waits for them. */
 const PICTURES = 16;
+let fetching = false;
 /** Candidates whose pictures were asked for. */
 const asked = new Set<number>();
 
 /** Asks for the pictures that went with an earlier scan, kept frames first. */
 function fetchPictures(): void {
-  if (!manifest || state !== 'done') return;
+  if (!manifest || state !== 'done' || fetching) return;
   const wanted = [...manifest.frames, ...manifest.rejected].map(({ index }) => index).filter((index) => !thumbnails.has(index) && !asked.has(index));
   const next = wanted.slice(0, PICTURES);
   if (next.length === 0) return;
+  fetching = true;
   for (const index of next) asked.add(index);
   engine?.pictures(next);
 }
@@ -419,8 +455,7 @@ function decide(index: number, keep: boolean): void {
   const without = (list: number[] | undefined) => (list ?? []).filter((other) => other !== index);
   const include = keep ? [...without(edits.include), index] : without(edits.include);
   const exclude = keep ? without(edits.exclude) : [...without(edits.exclude), index];
-  const isCandidate = manifest?.frames.some((frame) => frame.index === index) || manifest?.rejected.some((frame) => frame.index === index);
-  if (keep && !isCandidate && engine) {
+  if (keep && !isCandidate(index) && engine) {
     history.note(chosenBy);
     edits = { ...edits, include, exclude };
     chosenBy = options();
@@ -489,17 +524,19 @@ function receive(data: FromJob): void {
       showKept(data.kept);
       break;
     case 'imported':
-      takeOver(data.manifest);
+      if (data.failure) {
+        fail(data.failure);
+        message.scrollIntoView({ block: 'nearest' });
+      } else if (data.manifest) takeOver(data.manifest);
       break;
     case 'unrecorded':
-      fail(T.kept.unrecorded(data.why));
-      keep.checked = false;
+      fail(T.kept.unrecorded[data.because]);
       break;
     case 'pictured':
-      if (manifest) {
-        gallery.show(manifest);
-        people.show(manifest);
-      }
+      if (!data.all) for (const index of asked) if (!thumbnails.has(index)) asked.delete(index);
+      gallery.fillPictures();
+      people.fillPictures();
+      fetching = false;
       fetchPictures();
       break;
     case 'opened':
@@ -512,14 +549,15 @@ function receive(data: FromJob): void {
       showKept(data.kept);
       enter('ready');
       queue.mark(file, 'open');
-      if (saveEach) run(kept !== undefined);
+      if (saveEach) run(kept !== undefined && fits(kept));
       else (kept ? resume : start).focus();
       break;
     case 'restarted':
       // What was scanned went with the workers.
       forget();
+      fetching = false;
       enter('opening');
-      before = 'idle';
+      before = { state: 'idle', file: undefined };
       if (file && engine) opening = engine.open(file, true);
       else enter('idle');
       break;
@@ -528,7 +566,8 @@ function receive(data: FromJob): void {
       enter('idle');
       fail(data.failure);
       message.scrollIntoView({ block: 'nearest' });
-      failedVideo(data.failure);
+      queue.mark(file, 'failed', data.failure.title);
+      if (saveEach) nextVideo();
       break;
     case 'reading':
     case 'stuck':
@@ -574,20 +613,10 @@ function receive(data: FromJob): void {
       }
       break;
     case 'failed':
-      if (state === 'opening' || state === 'running' || state === 'exporting') {
-        receiveFailure(data.failure);
-        failedVideo(data.failure);
-      } else {
-        receiveFailure(data.failure);
-      }
+      receiveFailure(data.failure);
+      if (saveEach) nextVideo();
       break;
   }
-}
-
-/** In a row of videos the next one follows. */
-function failedVideo({ title }: Failure): void {
-  queue.mark(file, 'failed', title);
-  if (saveEach) nextVideo();
 }
 
 function receiveFailure(failure: Failure): void {
@@ -595,14 +624,18 @@ function receiveFailure(failure: Failure): void {
   message.scrollIntoView({ block: 'nearest' });
   switch (state) {
     case 'running':
+      queue.mark(file, 'failed', failure.title);
       enter('ready');
       break;
     case 'exporting':
+      queue.mark(file, 'failed', failure.title);
       enter('done');
       break;
     case 'opening':
       // What was there is still there.
-      enter(before === 'done' && manifest ? 'done' : 'idle');
+      queue.mark(file, 'failed', failure.title);
+      ({ file } = before);
+      enter(before.state === 'done' && manifest ? 'done' : 'idle');
       break;
     case 'done':
       // The wish that failed is not part of the result.
@@ -650,6 +683,7 @@ function showFacts(f: VideoFacts): void {
 function showResult(next: Manifest, first: boolean): void {
   manifest = next;
   if (first) {
+    if (imported && file && isOf(imported, file)) imported = undefined;
     chosenBy = options();
     queue.mark(file, 'scanned', keptText(next.frames.length, next.video.frames_missing));
     enter('done');
@@ -667,7 +701,6 @@ function showResult(next: Manifest, first: boolean): void {
     save(saveEach.folder);
     return;
   }
-  fetchPictures();
   document.getElementById('done-title')?.focus({ preventScroll: true });
 }
 

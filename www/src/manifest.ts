@@ -50,7 +50,8 @@ export interface Options {
   embeddings: boolean;
 }
 
-export type Dataset = 'imagefolder' | 'coco' | 'yolo' | 'csv';
+export const DATASETS = ['imagefolder', 'coco', 'yolo', 'csv', 'contact'] as const;
+export type Dataset = (typeof DATASETS)[number];
 
 /** What the user decided by hand, over what is chosen. */
 export interface Edits {
@@ -90,6 +91,8 @@ export interface Stills {
   format: Options['format'];
   crops: Options['crops'];
   faces: Pick<KeptFace, 'bbox' | 'landmarks'>[];
+  /** Whether a small JPEG of the frame is made as well. */
+  thumbnail: boolean;
 }
 
 export interface KeptFace {

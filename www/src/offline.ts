@@ -45,7 +45,7 @@ export async function keepForOffline(files: string[]): Promise<void> {
     // The page last, and only if it is still of this version.
     const response = await fetch(page);
     const text = await response.clone().text();
-    if (!response.ok || !code.every((url) => text.includes(url.slice(url.lastIndexOf('/') + 1)))) return;
+    if (!response.ok || response.redirected || !code.every((url) => text.includes(url.slice(url.lastIndexOf('/') + 1)))) return;
     await cache.put(page, response);
     const wanted = new Set([page, ...code, ...files.map((url) => new URL(url, document.baseURI).href)]);
     for (const { url } of await cache.keys()) if (!wanted.has(url)) await cache.delete(url);

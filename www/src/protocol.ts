@@ -42,7 +42,7 @@ export interface KeptScan {
 /** How far a kept scan of the open file is. */
 export interface Kept {
   /** What it depends on. */
-  options: Pick<Options, 'budget' | 'similarity' | 'detector' | 'faces'>;
+  options: Pick<Options, 'budget' | 'similarity' | 'detector'>;
   frames: number;
   /** Time of its last frame. */
   done_s: number;
@@ -87,14 +87,14 @@ export interface FullFrame {
 
 export type ToJob =
   | { type: 'init'; assets: Assets; pool: MessagePort[] }
-  /** `keep`: what is kept of the scan of the video before stays, to come back to. */
+  /** `keep`: what is kept of the scan of the one before stays, to come back to. */
   | { type: 'open'; file: File; request: number; keep: boolean }
   /** `resume`: goes on with the kept scan; `keep`: records this one. */
   | { type: 'scan'; options: Options; resume: boolean; keep: boolean }
   /** Reads a `manifest.json`. */
   | { type: 'import'; file: File }
-  /** Forgets a kept scan of an earlier visit. */
-  | { type: 'forget'; id: string }
+  /** Forgets a kept scan of an earlier visit, or without `id` that of the open file. */
+  | { type: 'forget'; id?: string }
   /** Asks for small pictures of candidates that came without. */
   | { type: 'pictures'; indices: number[] }
   | { type: 'select'; options: Options }
@@ -114,13 +114,13 @@ export type ToJob =
 export type FromJob =
   | { type: 'ready'; device: string; kept: KeptScan[] }
   | { type: 'opened'; facts: VideoFacts; request: number; kept?: Kept }
-  | { type: 'imported'; manifest: Manifest }
+  | { type: 'imported'; manifest?: Manifest; failure?: Failure }
   /** What is kept of the open file's scan has changed. */
   | { type: 'kept'; kept?: Kept }
   /** The scan is no longer recorded, but goes on. */
-  | { type: 'unrecorded'; why: string }
-  /** What `pictures` asked for has come, as far as it can. */
-  | { type: 'pictured' }
+  | { type: 'unrecorded'; because: 'full' | 'elsewhere' }
+  /** What `pictures` asked for has come, as far as it can be decoded, or was cancelled before. */
+  | { type: 'pictured'; all: boolean }
   /** An analysis worker does not answer: it is to be replaced. */
   | { type: 'stuck'; worker: number }
   /** The workers were replaced; the file is being opened again, and what was scanned is lost. */

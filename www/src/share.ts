@@ -1,6 +1,6 @@
 /** Options as a link's fragment, which browsers send nowhere, and as the command's config file. */
 
-import { DEFAULT_OPTIONS, type Dataset, FLAGS, type Flag, type Options } from './manifest';
+import { DATASETS, DEFAULT_OPTIONS, FLAGS, type Flag, type Options } from './manifest';
 import type { Formats } from './ui/export';
 import type { Settings } from './ui/options';
 
@@ -58,7 +58,7 @@ export function fromFragment(fragment: string): { settings: Partial<Settings>; f
   if (format) formats.format = format;
   if (crops) formats.crops = crops;
   if (folders) formats.folders = folders;
-  if (also) formats.also = (['imagefolder', 'coco', 'yolo', 'csv'] satisfies Dataset[]).filter((name) => also.includes(name));
+  if (also) formats.also = DATASETS.filter((name) => also.includes(name));
   return { settings, formats };
 }
 

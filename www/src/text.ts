@@ -101,7 +101,7 @@ export const T = {
       'Check it: open the developer tools (F12), Network, and run a job: no request follows. Or switch the network off now: the page goes on working.',
       'Its own files stay in this browser, so that it also opens without a network, and can be installed. On later visits the browser itself, not the page, asks once whether there is a new version of the file sw.js.',
       'No picture is stored, except in the files that you save: a ZIP grows in the browser’s private folder, from which it is removed when this page is opened again.',
-      'So that a reload or a closed tab does not lose a scan, what it finds is kept in the same folder: times, measures with a mosaic of 32 × 18 points of each frame, and faces as places and numbers. It is removed when you save the result, open another file, or forget it, and after seven days. Below the options it can be switched off.',
+      'So that a reload or a closed tab does not lose a scan, what it finds is kept in the same folder: times, measures with a mosaic of 32 × 18 points of each frame, and faces as places and numbers. It is removed when you save the result, open another video in its place, or say so; what a closed tab has left goes when the page is opened after seven days. Below the options it can be switched off.',
     ],
   },
   drop: {
@@ -118,6 +118,8 @@ export const T = {
   imported: {
     open: (name: string) => `Options and decisions of the set from “${name}” are back. Choose that video, and press Start or Go on, to get the same result.`,
     ready: (name: string) => `Options and decisions of the set from “${name}” are back. They take hold with the scan.`,
+    now: (name: string) => `Options and decisions of the set from “${name}” are back.`,
+    later: 'The page is still loading: choose the manifest again in a moment.',
     other: (name: string) => `The decisions that were read belong to “${name}”, which this is not: only the options are taken over.`,
     photos: (names: string) => `Who was looked for is not in a manifest: after the scan, choose the photos again (${names}).`,
   },
@@ -184,7 +186,7 @@ export const T = {
     batchHint: 'Decoded together before they are looked at.',
     workers: 'Analysis workers',
     workersHint: (most: number) => `At most ${most}, and never more than the machine has to spare.`,
-    embeddings: 'Write identity vectors to the manifest',
+    embeddings: 'Write identity vectors (manifest and .npy)',
     embeddingsHint: 'They are biometric data: whoever has them can recognise the person. Off unless you need them.',
     afterScan: 'Fixed by the scan; choose the file again to change it.',
     link: 'Copy a link with these options',
@@ -201,10 +203,16 @@ export const T = {
     resume: (done_s: number, ended: boolean) => (ended ? 'Back to the result' : `Go on from ${timeText(done_s)}`),
     again: 'Scan from the start',
     keep: 'Keep progress on this disk, so that a reload or a closed tab does not lose it',
-    unrecorded: (why: string) => ({
-      title: `The progress of this scan cannot be kept on this disk (${why}).`,
-      advice: 'The scan goes on, but a reload would lose it. If you need that, free some room on the disk and scan again.',
-    }),
+    unrecorded: {
+      full: {
+        title: 'The progress of this scan cannot be kept any further: there is no more room on this disk.',
+        advice: 'The scan goes on. After a reload it could be gone on with from here; free some room for more.',
+      },
+      elsewhere: {
+        title: 'The progress of this scan cannot be kept: another tab scans the same file, or this browser has no files of its own for pages.',
+        advice: 'The scan goes on, but a reload would lose it.',
+      },
+    },
   },
   leave: 'Open another file? The result and your decisions are lost.',
   estimate: (seconds: number) => `${durationText(seconds)} on this machine, judged by its size`,
@@ -325,6 +333,7 @@ export const T = {
       coco: 'coco.json',
       yolo: 'YOLO labels',
       csv: 'faces.csv',
+      contact: 'contact sheets',
     },
     saved: (bytes: number) => `Saved ${bytesText(bytes)}.`,
     savedFolder: (n: number, name: string) => `${count(n, 'frame')} saved to the folder “${name}”.`,

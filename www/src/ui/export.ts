@@ -1,6 +1,6 @@
 /** What is saved, where to, and about how much it is. */
 
-import { DEFAULT_OPTIONS, type Dataset, type Manifest, type Options } from '../manifest';
+import { DATASETS, DEFAULT_OPTIONS, type Dataset, type Manifest, type Options } from '../manifest';
 import { T } from '../text';
 import { h } from './dom';
 
@@ -38,7 +38,7 @@ export class ExportPanel {
   constructor(private readonly host: ExportHost) {
     this.zip = h('button', { type: 'button', class: 'primary', id: 'download', onclick: () => host.save() }, T.export.zip);
     this.folder = h('button', { type: 'button', class: 'secondary', id: 'save-folder', hidden: !window.showDirectoryPicker, onclick: () => this.toFolder() }, T.export.folder);
-    this.also = (['imagefolder', 'coco', 'yolo', 'csv'] satisfies Dataset[]).map((name) => ({
+    this.also = DATASETS.map((name) => ({
       name,
       input: h('input', { type: 'checkbox', id: `also-${name}`, onchange: () => host.changed() }),
     }));
@@ -102,7 +102,15 @@ export class ExportPanel {
     const side = { none: () => 0, arcface112: () => 112, ffhq512: () => 512, loose: (w: number, hgt: number) => FACE_MARGIN * Math.max(w, hgt) };
     const pixels = frames.length * video.width * video.height;
     const facePixels = faces.reduce((sum, { bbox: [, , w, hgt] }) => sum + side[options.crops](w, hgt) ** 2, 0);
-    const tables = 2 + (options.also ?? []).reduce((sum, name) => sum + (name === 'yolo' ? frames.length + 1 : name === 'imagefolder' && faces.length > 0 ? 2 : 1), 0);
+    const number = {
+      imagefolder: faces.length > 0 ? 2 : 1,
+      coco: 1,
+      yolo: frames.length + 1,
+      csv: 1,
+      contact: sheets(frames.length, video),
+    } satisfies Record<Dataset, number>;
+    const vectors = options.embeddings && frames.some((frame) => frame.faces.length > 0) ? 1 : 0;
+    const tables = 2 + vectors + (options.also ?? []).reduce((sum, name) => sum + number[name], 0);
     // Faces are kept with more quality than frames.
     this.estimate.textContent = T.export.estimate(frames.length + faces.length + tables, bytes * (pixels + 1.8 * facePixels));
     this.zip.disabled = frames.length === 0;
@@ -117,6 +125,14 @@ export class ExportPanel {
       // Closed without choosing.
     }
   }
+}
+
+/** How many contact sheets there will be; as in `src/contact.rs`. */
+function sheets(frames: number, { width, height }: Manifest['video']): number {
+  const scale = Math.min(1, 320 / Math.max(width, height));
+  const fit = (whole: number, part: number) => Math.max(1, Math.floor(whole / part));
+  const [columns, rows] = [fit(2000, Math.round(width * scale) + 8), fit(1600, Math.round(height * scale) + 29)];
+  return Math.ceil(frames / (columns * rows));
 }
 
 function select<K extends string>(name: string, values: K[], texts: Record<K, string>, onChange: () => void): HTMLSelectElement {

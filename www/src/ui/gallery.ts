@@ -30,6 +30,8 @@ interface Card {
   kept: KeptFrame | undefined;
 }
 
+type Cards = Map<string, { key: string; element: HTMLElement }>;
+
 interface GroupElement {
   heading: HTMLElement;
   list: HTMLElement;
@@ -48,8 +50,8 @@ export class Gallery {
   private readonly list = h('div', { class: 'groups', id: 'gallery-panel', role: 'tabpanel' });
   private manifest: Manifest | undefined;
   private showsKept = true;
-  /** Cards that are in the page, by frame, with what they show. */
-  private cards = new Map<number, { key: string; element: HTMLElement }>();
+  /** Cards that are in the page, by group and frame, with what they show. */
+  private cards: Cards = new Map();
   private pending = 0;
   /** Whether all cards are in the page, in which order, and where. */
   private complete = false;
@@ -86,6 +88,14 @@ export class Gallery {
     this.tabs.kept.textContent = T.gallery.kept(manifest.frames.length);
     this.tabs.leftOut.textContent = T.gallery.leftOut(manifest.rejected.length);
     this.render();
+  }
+
+  /** Shows the pictures that came after their cards. */
+  fillPictures(): void {
+    for (const image of this.list.querySelectorAll<HTMLImageElement>('img[src=""]')) {
+      const blob = this.host.thumbnail(Number(image.closest<HTMLElement>('li')?.dataset['index']));
+      if (blob) image.src = this.urls.of(blob);
+    }
   }
 
   /** Frees the pictures' addresses. */
@@ -176,22 +186,12 @@ export class Gallery {
       const { heading, list } = this.lists[i] as GroupElement;
       heading.replaceChildren(...headingOf(title, cards.length));
       list.setAttribute('aria-label', title);
-      let next = list.firstElementChild;
-      for (const card of cards) {
-        const element = this.card(card, manifest, before);
-        // What comes next may have to go: then the one behind it fits.
-        if (next !== element && next?.nextElementSibling === element) {
-          const gone = next;
-          next = element;
-          gone.remove();
-        }
-        if (next === element) next = element.nextElementSibling;
-        else list.insertBefore(element, next);
-      }
-      while (next) {
-        const gone = next;
-        next = gone.nextElementSibling;
-        gone.remove();
+      const wanted = cards.map((card) => this.card(i, card, manifest, before));
+      const stay = new Set<Element>(wanted);
+      for (const element of [...list.children]) if (!stay.has(element)) element.remove();
+      for (const [at, element] of wanted.entries()) {
+        const there = list.children[at] ?? null;
+        if (there !== element) list.insertBefore(element, there);
       }
     }
   }
@@ -202,10 +202,10 @@ export class Gallery {
     this.cards = new Map();
     const run = ++this.pending;
     this.complete = false;
-    const waiting: { cards: Card[]; list: HTMLElement }[] = [];
-    this.lists = groups.map(({ title, cards }) => {
+    const waiting: { group: number; cards: Card[]; list: HTMLElement }[] = [];
+    this.lists = groups.map(({ title, cards }, group) => {
       const list = h('ol', { class: this.showsKept ? 'gallery' : 'gallery-left-out', 'aria-label': title });
-      for (let i = 0; i < cards.length; i += CHUNK) waiting.push({ cards: cards.slice(i, i + CHUNK), list });
+      for (let i = 0; i < cards.length; i += CHUNK) waiting.push({ group, cards: cards.slice(i, i + CHUNK), list });
       return { heading: h('h3', {}, ...headingOf(title, cards.length)), list };
     });
     const sections = this.lists.map(({ heading, list }) => h('section', { class: 'group' }, heading, list));
@@ -218,7 +218,7 @@ export class Gallery {
     const atOnce = Math.max(AT_ONCE, index + 1);
     let shown = 0;
     const more = (most: number) => {
-      for (const { cards, list } of waiting.slice(shown, shown + most)) list.append(...cards.map((card) => this.card(card, manifest, before)));
+      for (const { group, cards, list } of waiting.slice(shown, shown + most)) list.append(...cards.map((card) => this.card(group, card, manifest, before)));
       shown += most;
       if (shown < waiting.length) {
         setTimeout(() => run === this.pending && more(1));
@@ -240,15 +240,16 @@ export class Gallery {
     target.focus({ preventScroll: true });
   }
 
-  private card(card: Card, manifest: Manifest, before: Map<number, { key: string; element: HTMLElement }>): HTMLElement {
+  private card(group: number, card: Card, manifest: Manifest, before: Cards): HTMLElement {
     const { index, kept } = card;
     const names = kept?.faces.map((face) => this.host.personName(face.person)) ?? [];
     const decided = this.host.decided(index);
-    const key = JSON.stringify([names, decided, card.scene, Boolean(kept), this.host.thumbnail(index)?.size]);
-    const known = before.get(index);
-    // The same frame may be in several groups; a card is in one place.
-    const element = known?.key === key && !this.cards.has(index) ? known.element : this.make(card, manifest, names, decided);
-    this.cards.set(index, { key, element });
+    const key = JSON.stringify([names, decided, card.scene, Boolean(kept)]);
+    // The same frame may be in several groups.
+    const place = `${group} ${index}`;
+    const known = before.get(place);
+    const element = known?.key === key ? known.element : this.make(card, manifest, names, decided);
+    this.cards.set(place, { key, element });
     return element;
   }
 

@@ -32,6 +32,7 @@ interface Seen {
 export class People {
   readonly element: HTMLElement;
   private readonly urls = new BlobUrls();
+  private portraits: { image: HTMLImageElement; frame: KeptFrame; face: KeptFace }[] = [];
   private readonly list = h('ul', { class: 'people', 'aria-label': T.people.title });
   private readonly title = h('h2', { id: 'people-title', tabindex: -1 }, T.people.title);
   private readonly joins = h('ul', { class: 'joins' });
@@ -65,7 +66,16 @@ export class People {
     );
   }
 
+  /** Shows the portraits that came after their cards. */
+  fillPictures(): void {
+    for (const { image, frame, face } of this.portraits) {
+      const blob = image.getAttribute('src') === '' ? this.host.portrait(frame.index, face) : undefined;
+      if (blob) image.src = this.urls.of(blob);
+    }
+  }
+
   clear(): void {
+    this.portraits = [];
     this.list.replaceChildren();
     this.urls.clear();
   }
@@ -75,6 +85,7 @@ export class People {
     // What is being typed is not taken away.
     const typed = focused instanceof HTMLInputElement && focused.type === 'text' ? { value: focused.value, at: focused.selectionStart } : null;
     const seen = best(manifest);
+    this.portraits = [];
     this.list.replaceChildren(...seen.map((one) => this.card(one, manifest.people)));
     if (seen.length === 0) this.list.append(h('li', { class: 'hint' }, T.people.none));
     this.joins.replaceChildren(
@@ -108,6 +119,8 @@ export class People {
     const { host } = this;
     const name = host.personName(person.id);
     const blob = host.portrait(frame.index, face);
+    const image = h('img', { src: blob ? this.urls.of(blob) : '', alt: '', width: 112, height: 112 });
+    this.portraits.push({ image, frame, face });
     const id = `person-${person.id}`;
     const others = all.filter((other) => other.id !== person.id);
     // Everyone in everyone's list would be too much to have ready.
@@ -135,7 +148,7 @@ export class People {
       h(
         'button',
         { type: 'button', class: 'portrait', id: `${id}-portrait`, 'aria-label': T.people.best(name), onclick: () => host.open(frame.index) },
-        h('img', { src: blob ? this.urls.of(blob) : '', alt: '', width: 112, height: 112 }),
+        image,
       ),
       h(
         'div',

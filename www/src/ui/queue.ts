@@ -60,6 +60,11 @@ export class Queue {
     this.show();
   }
 
+  /** Whether it was scanned and not saved yet. */
+  isToSave(file: File): boolean {
+    return this.find(file)?.state === 'scanned';
+  }
+
   /** The first one that is neither saved nor has failed. */
   next(): File | undefined {
     return this.items.find(({ state }) => state !== 'saved' && state !== 'failed')?.file;

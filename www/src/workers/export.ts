@@ -20,6 +20,9 @@ import { removeFiles } from './storage';
 /** ZIPs in the making have such names, with a number of their own: two tabs may save at once. */
 const EXPORT_FILE = 'framesift-export-';
 
+/** Name and content. */
+export type NamedFile = [string, Entry['input']];
+
 interface Entry {
   name: string;
   input: Uint8Array<ArrayBuffer> | string;
@@ -30,8 +33,8 @@ export interface ExportHooks {
   onProgress: (done: number) => void;
   /** Completes the manifest when all else is written. */
   finish: (manifest: Manifest) => Manifest;
-  /** Tables of the manifest: name and text. */
-  tables: (manifest: Manifest) => [string, string][];
+  /** Files beside the pictures. `thumbnails`: of the manifest's frames, where contact sheets are wanted. */
+  tables: (manifest: Manifest, thumbnails: Uint8Array<ArrayBuffer>[]) => NamedFile[];
   cancelled: () => boolean;
 }
 
@@ -80,10 +83,14 @@ export class ExportFiles {
   private async *entries(): AsyncGenerator<Entry> {
     const { lost, written, manifest, hooks } = this;
     const lastModified = new Date();
+    const withSheets = manifest.options.also?.includes('contact') ?? false;
+    const thumbnails: Uint8Array<ArrayBuffer>[] = [];
     for await (const { frame, files } of encoded(this.track, manifest, this.pool, hooks.cancelled)) {
       if (hooks.cancelled()) return;
       const names = [frame.file, ...frame.faces.flatMap((face) => face.crop ?? [])];
       if (files) {
+        const thumbnail = withSheets && files.pop();
+        if (thumbnail) thumbnails.push(thumbnail);
         for (const [i, input] of files.entries()) {
           this.pictures.add(input.buffer);
           yield { name: names[i] ?? '', input, lastModified };
@@ -94,7 +101,7 @@ export class ExportFiles {
     }
     if (hooks.cancelled()) return;
     this.final = hooks.finish(withoutLost(manifest, written, lost));
-    for (const [name, input] of hooks.tables(this.final)) yield { name, input, lastModified };
+    for (const [name, input] of hooks.tables(this.final, thumbnails)) yield { name, input, lastModified };
     yield { name: 'manifest.json', input: `${JSON.stringify(this.final, null, 1)}\n`, lastModified };
   }
 }
@@ -177,7 +184,7 @@ async function* encoded(
     }
     if (sample) {
       const faces = frame.faces.map(({ bbox, landmarks }) => ({ bbox, landmarks }));
-      const stills = { format: options.format, crops: options.crops, faces };
+      const stills = { format: options.format, crops: options.crops, faces, thumbnail: options.also?.includes('contact') ?? false };
       const files = await pool.encode(await pixelsOf(sample, pool), stills, options.workers);
       // Its failure is met when its turn comes.
       files.result.catch(() => undefined);
@@ -193,6 +200,9 @@ async function* encoded(
   for (let done = await first(); done; done = await first()) yield done;
 }
 
+/** ZIPs of this worker. */
+const made: string[] = [];
+
 /** `null`, with the stream untouched, where there is no private file system. */
 async function storeInPrivateFileSystem(stream: ReadableStream<Uint8Array>, onWritten: (chunk: Uint8Array<ArrayBuffer>) => void): Promise<Blob | null> {
   const name = `${EXPORT_FILE}${crypto.randomUUID()}.zip`;
@@ -201,9 +211,12 @@ async function storeInPrivateFileSystem(stream: ReadableStream<Uint8Array>, onWr
   let target: FileSystemWritableFileStream;
   try {
     root = await navigator.storage.getDirectory();
+    // The browser may still be copying the last one.
+    for (const old of made.splice(0, made.length - 1)) await root.removeEntry(old).catch(() => undefined);
     // Held as long as the worker lives: the file is in use.
     void navigator.locks.request(name, () => new Promise(() => undefined));
     handle = await root.getFileHandle(name, { create: true });
+    made.push(name);
     target = await handle.createWritable();
   } catch {
     return null;

@@ -5,9 +5,9 @@
  */
 
 import { type Box, DEFAULT_OPTIONS, type Manifest, type Options, type Stills, type Video } from '../manifest';
-import type { Assets, FromJob, Portrait, Progress, ToJob } from '../protocol';
+import type { Assets, Failure, FromJob, Portrait, Progress, ToJob } from '../protocol';
 import { type FrameLayout, type Reserve, copyFrame, decodedFrames, samplesAt } from './decode';
-import { ExportFiles, pixelsOf, removeLeftovers } from './export';
+import { ExportFiles, type NamedFile, pixelsOf, removeLeftovers } from './export';
 import { UserError, describe } from './failure';
 import { Journal, forgetScan, keptScans } from './journal';
 import { Pool } from './pool';
@@ -49,6 +49,8 @@ class Job {
   private video: OpenVideo | undefined;
   /** Where the open file's scan is recorded. */
   private journal: Journal | undefined;
+  /** Name of the one for which there was no more room. */
+  private full: string | undefined;
   /** The scan under way or done; `scanned` follows when it is complete. */
   private scan: Scan | undefined;
   private scanned: { scan: Scan; video: Video; timings_s: Record<string, number> } | undefined;
@@ -96,8 +98,9 @@ class Job {
     this.pool.replace(worker, port);
   }
 
-  async run(request: Exclude<ToJob, { type: 'init' | 'cancel' | 'pause' | 'replaced' }>): Promise<void> {
-    this.cancelRequested = false;
+  /** `cancelled`: before its turn came. */
+  async run(request: Exclude<ToJob, { type: 'init' | 'cancel' | 'pause' | 'replaced' }>, cancelled: boolean): Promise<void> {
+    this.cancelRequested = cancelled;
     this.paused = false;
     switch (request.type) {
       case 'open': {
@@ -108,10 +111,9 @@ class Job {
       }
       case 'scan':
         try {
-          if (request.keep || request.resume) this.journal ??= await Journal.open(this.wasm, this.opened().file);
+          if (request.keep || request.resume) await this.findJournal(request.resume);
           else await this.unrecord();
-          if (request.keep && !this.journal) send({ type: 'unrecorded', why: 'another tab scans the same file, or this browser has no room of its own for pages' });
-          await this.scanVideo(this.opened(), request.options, request.resume);
+          await this.scanVideo(this.opened(), request.options, request.resume, request.keep);
         } catch (error) {
           this.forget();
           this.tellKept();
@@ -120,13 +122,19 @@ class Job {
         this.select(request.options);
         break;
       case 'import':
-        send({ type: 'imported', manifest: await this.readManifest(request.file) });
+        send({ type: 'imported', ...(await this.readManifest(request.file)) });
         break;
       case 'forget':
-        await forgetScan(request.id);
+        if (request.id !== undefined) await forgetScan(request.id);
+        else {
+          await this.unrecord();
+          this.tellKept();
+        }
         break;
       case 'pictures':
-        await this.sendPictures(request.indices).finally(() => send({ type: 'pictured' }));
+        // Without them the page goes on.
+        await this.sendPictures(request.indices).catch(() => undefined);
+        send({ type: 'pictured', all: !this.cancelRequested });
         break;
       case 'select':
         this.select(request.options);
@@ -156,26 +164,40 @@ class Job {
     this.video?.input.dispose();
     this.video = video;
     // The same file may be opened again to go on with its scan; that of another one is over, unless the user may come back.
-    const before = this.journal;
-    before?.leave();
+    const before = this.journal?.id ?? this.full;
+    this.journal?.leave();
+    this.full = undefined;
     this.journal = await Journal.open(this.loaded.wasm, file);
-    if (before && !keep && before.id !== this.journal?.id) await forgetScan(before.id);
+    if (before && !keep && before !== this.journal?.id) await forgetScan(before);
   }
 
-  private async readManifest(file: File): Promise<Manifest> {
+  private async readManifest(file: File): Promise<{ manifest: Manifest } | { failure: Failure }> {
     const advice = 'Choose the manifest.json of a set that framesift has saved.';
-    if (file.size > MOST_MANIFEST_BYTES) throw new UserError(`“${file.name}” is too large for a manifest.`, advice);
+    if (file.size > MOST_MANIFEST_BYTES) return { failure: { title: `“${file.name}” is too large for a manifest.`, advice } };
     try {
-      return this.wasm.read_manifest(await file.text()) as Manifest;
+      return { manifest: this.wasm.read_manifest(await file.text()) as Manifest };
     } catch (error) {
-      throw new UserError(`“${file.name}” cannot be read: ${error instanceof Error ? error.message : String(error)}.`, advice);
+      return { failure: { title: `“${file.name}” cannot be read: ${error instanceof Error ? error.message : String(error)}.`, advice } };
+    }
+  }
+
+  /** Where the scan is recorded, if the browser can; what is kept there is not begun over without the user’s knowing. */
+  private async findJournal(resume: boolean): Promise<void> {
+    if (this.journal) return;
+    this.journal = await Journal.open(this.wasm, this.opened().file);
+    if (!this.journal) send({ type: 'unrecorded', because: 'elsewhere' });
+    else if (!resume && this.journal.kept()) {
+      throw new UserError('An earlier scan of this file is kept, which had been in use.', 'Go on with it, or press “Scan from the start”.');
     }
   }
 
   /** The scan of the open file is not to be found later. */
   private async unrecord(): Promise<void> {
-    await this.journal?.remove();
+    const { journal, full } = this;
     this.journal = undefined;
+    this.full = undefined;
+    await journal?.remove();
+    if (full) await forgetScan(full);
   }
 
   private tellKept(): void {
@@ -188,10 +210,17 @@ class Job {
     if (!this.journal?.isOpen) return;
     try {
       write(this.journal);
-    } catch (error) {
-      send({ type: 'unrecorded', why: error instanceof Error ? error.message : String(error) });
-      void this.unrecord();
+    } catch {
+      this.stopRecording();
     }
+  }
+
+  /** What is kept so far can still be gone on from. */
+  private stopRecording(): void {
+    this.full = this.journal?.id;
+    this.journal?.leave();
+    this.journal = undefined;
+    send({ type: 'unrecorded', because: 'full' });
   }
 
   private reading(): void {
@@ -235,7 +264,7 @@ class Job {
     if (error && this.analysed === 0 && this.failed.size >= MOST_FAILED) throw new Error(`face analysis of frame ${index}: ${error.message}`);
   }
 
-  private async scanVideo(video: OpenVideo, options: Options, resume: boolean): Promise<void> {
+  private async scanVideo(video: OpenVideo, options: Options, resume: boolean, keep: boolean): Promise<void> {
     const { track, facts } = video;
     this.forget();
     const start_ms = performance.now();
@@ -255,7 +284,8 @@ class Job {
     };
     const earlier = await this.begin(scan, track, reserve, resume);
     // What is kept cannot be gone on from: it is found again.
-    if (earlier === 'unfit') return this.scanVideo(video, options, false);
+    if (earlier === 'unfit') return this.scanVideo(video, options, false, keep);
+    if (!keep) await this.unrecord();
     const { notes = [], more_notes: moreNotesBefore = 0, ended = false } = earlier.checkpoint;
     let moreNotes = moreNotesBefore;
     let decoded = scan.frames;
@@ -348,7 +378,7 @@ class Job {
     if (!journal) return resume ? 'unfit' : { checkpoint: {} };
     const first = scan.begin_journal(journal.video);
     if (!resume) {
-      this.record(() => journal.begin(first));
+      await journal.begin(first).catch(() => this.stopRecording());
       return { checkpoint: {} };
     }
     let index = 0;
@@ -357,6 +387,10 @@ class Job {
       if (index === 0 && (entry.length !== first.length || entry.some((byte, i) => byte !== first[i]))) return 'unfit';
       if (!this.loaded.wasm.journal_entry(entry)) break;
       if (index++ > 0) scan.replay(entry);
+      if (index % 64 > 0) continue;
+      // So that a cancel is heard.
+      this.progress('count', scan.frames, 0);
+      await new Promise((resolve) => setTimeout(resolve));
       this.throwIfCancelled();
     }
     const earlier = scan.replayed() as Earlier;
@@ -518,7 +552,7 @@ class Job {
         send({ type: 'frame', frame: { index, time_s } });
         continue;
       }
-      const { result } = await this.pool.encode(await pixelsOf(sample, this.pool), { format: 'jpg', crops: 'none', faces: [] }, 1);
+      const { result } = await this.pool.encode(await pixelsOf(sample, this.pool), { format: 'jpg', crops: 'none', faces: [], thumbnail: false }, 1);
       const [jpeg] = await result;
       send({ type: 'frame', frame: { index, time_s, ...(jpeg && { jpeg }) } }, jpeg ? [jpeg.buffer] : []);
     }
@@ -581,9 +615,10 @@ class Job {
     const hooks = {
       onProgress: (done: number) => this.progress('export', done, total),
       finish,
-      tables: (m: Manifest): [string, string][] => [
-        ...(this.loaded.wasm.dataset_files(m) as [string, string][]),
-        ['scenes.csv', this.loaded.wasm.scenes_csv(m)],
+      tables: (m: Manifest, thumbnails: Uint8Array[]) => [
+        ...(this.wasm.dataset_files(m) as NamedFile[]),
+        ...(this.wasm.contact_sheets(Float64Array.from(m.frames, (frame) => frame.time_s), thumbnails) as NamedFile[]),
+        ['scenes.csv', this.wasm.scenes_csv(m)] satisfies NamedFile,
       ],
       cancelled: () => this.cancelRequested,
     };
@@ -605,9 +640,12 @@ let job: Job | undefined;
 /** Requests run one after the other; cancelling overtakes them. */
 let queue: Promise<void> = Promise.resolve();
 let started: Promise<void> | undefined;
+/** Requests that came, and those of them that had come when the user cancelled. */
+let [received, cancelled] = [0, 0];
 
 self.onmessage = ({ data }: MessageEvent<ToJob>) => {
   if (data.type === 'cancel') {
+    cancelled = received;
     job?.cancel();
     return;
   }
@@ -619,6 +657,7 @@ self.onmessage = ({ data }: MessageEvent<ToJob>) => {
     void started?.then(() => job?.replace(data.worker, data.port));
     return;
   }
+  const number = ++received;
   queue = queue.then(async () => {
     try {
       if (data.type === 'init') {
@@ -627,7 +666,7 @@ self.onmessage = ({ data }: MessageEvent<ToJob>) => {
         send({ type: 'ready', device: job.device, kept: await keptScans(job.wasm) });
       } else {
         if (!job) throw new Error('the background worker did not start');
-        await job.run(data);
+        await job.run(data, number <= cancelled);
       }
     } catch (error) {
       send(error instanceof Cancelled ? { type: 'cancelled' } : { type: 'failed', failure: describe(error) });

@@ -10,7 +10,8 @@ import type { Wasm } from './wasm';
 const JOURNAL_FILE = 'framesift-scan-';
 /** Scans that nobody went on with for so long are forgotten. */
 const MOST_DAYS = 7;
-const LOCK_MS = 1000;
+/** Longer than a browser takes to end a worker that is busy. */
+const LOCK_MS = 3000;
 /** Bytes of a video's head and tail that tell it from others. */
 const TOLD_APART_BY_BYTES = 1 << 16;
 
@@ -79,12 +80,13 @@ export class Journal {
     readonly id: string,
     /** What tells its video from others. */
     readonly video: string,
-    private readonly handle: SyncFile,
+    /** Nothing until there is something to keep. */
+    private handle: SyncFile | undefined,
     /** Lets other tabs have it. */
     private readonly release: () => void,
   ) {}
 
-  /** The journal of a video, a new one if need be; nothing where the browser has no private file system, or another tab scans it. */
+  /** The journal of a video; nothing where the browser has no private file system, or another tab scans the same. */
   static async open(wasm: Wasm, video: File): Promise<Journal | undefined> {
     try {
       const named = await toldApart(video);
@@ -93,8 +95,8 @@ export class Journal {
       const release = await lock(id);
       if (!release) return undefined;
       try {
-        const file = (await root.getFileHandle(id, { create: true })) as FileSystemFileHandle & { createSyncAccessHandle(): Promise<SyncFile> };
-        return new Journal(wasm, id, named, await file.createSyncAccessHandle(), release);
+        const there = await root.getFileHandle(id).catch(() => undefined);
+        return new Journal(wasm, id, named, there && (await opened(there)), release);
       } catch (error) {
         release();
         throw error;
@@ -125,6 +127,7 @@ export class Journal {
   /** Its entries, the first one too, up to what is torn; what is written next goes behind those that were handed out. */
   *entries(): Generator<Uint8Array<ArrayBuffer>> {
     const { wasm, handle } = this;
+    if (!handle || this.closed) return;
     const head = new Uint8Array(wasm.journal_head_bytes());
     this.end = 0;
     while (handle.read(head, { at: this.end }) === head.length) {
@@ -138,15 +141,16 @@ export class Journal {
   }
 
   /** Drops what is there and begins with an entry. */
-  begin(first: Uint8Array): void {
+  async begin(first: Uint8Array): Promise<void> {
     this.end = 0;
+    this.handle ??= await opened(await (await navigator.storage.getDirectory()).getFileHandle(this.id, { create: true }));
     this.handle.truncate(0);
     this.write(first);
   }
 
   /** Adds an entry. An error where there is no room: then nothing more is written. */
   write(entry: Uint8Array): void {
-    if (this.closed) return;
+    if (this.closed || !this.handle) return;
     try {
       if (this.handle.getSize() > this.end) this.handle.truncate(this.end);
       // On a full disk it writes less, without an error.
@@ -166,16 +170,20 @@ export class Journal {
   /** Leaves it as it is, for another time. */
   leave(): void {
     this.closed = true;
-    this.handle.close();
+    this.handle?.close();
     this.release();
   }
 
   async remove(): Promise<void> {
     this.closed = true;
-    this.handle.close();
-    await removeFiles((name) => Promise.resolve(name === this.id), true);
+    this.handle?.close();
+    await navigator.storage.getDirectory().then((root) => root.removeEntry(this.id)).catch(() => undefined);
     this.release();
   }
+}
+
+async function opened(file: FileSystemFileHandle): Promise<SyncFile> {
+  return (file as FileSystemFileHandle & { createSyncAccessHandle(): Promise<SyncFile> }).createSyncAccessHandle();
 }
 
 /** Holds a name until the returned function is called, or the worker ends; nothing where another tab goes on holding it. */
