@@ -195,6 +195,11 @@ impl Scan {
         self.session.duration_s()
     }
 
+    /// What is to be said of frames that did not come: see [`Session::shortfall`].
+    pub fn shortfall(&self, expected: f64, stated_s: Option<f64>) -> Option<String> {
+        self.session.shortfall(expected as u64, true, stated_s)
+    }
+
     /// Frames in the batch.
     #[wasm_bindgen(getter)]
     pub fn batch_frames(&self) -> usize {

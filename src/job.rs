@@ -37,8 +37,6 @@ use std::time::Instant;
 
 /// Most bytes of frames between decoding and sampling.
 const MOST_WAITING_BYTES: usize = 160 << 20;
-/// A container may round the length of its video, or count that of its sound.
-const MOST_LONGER: f64 = 1.05;
 
 /// How a job tells what it does, and is told to stop.
 pub struct Hooks<'a> {
@@ -207,21 +205,8 @@ fn read(
     if tally.more_notes > 0 {
         notes.push(format!("{} more problems while decoding", tally.more_notes));
     }
-    let missing = expected - tally.frames;
-    if missing > 0 {
-        let why = match reader.lists_frames() || !tally.notes.is_empty() {
-            true => "the file is cut off or damaged",
-            false => "the file is damaged, or some of its packets hold half a picture or none that is shown",
-        };
-        notes.push(format!("{missing} of {expected} frames are missing: {why}"));
-    }
-    let (stated_s, ends_s) = (facts.duration_s, session.duration_s());
-    // Not every container lists its frames.
-    if missing == 0 && reader.states_length() && stated_s > ends_s * MOST_LONGER + 1.0 {
-        notes.push(format!(
-            "the file says that it lasts {stated_s:.1} s, but its frames end after {ends_s:.1} s: it may be cut off"
-        ));
-    }
+    let known = reader.lists_frames() || !tally.notes.is_empty();
+    notes.extend(session.shortfall(expected, known, reader.states_length().then_some(facts.duration_s)));
     let video = Video {
         name: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
         size_bytes: std::fs::metadata(path).ok().map(|facts| facts.len()),
@@ -233,7 +218,7 @@ fn read(
         hdr: Some(facts.transfer).filter(|&transfer| transfer != Transfer::Sdr),
         frames_expected: expected,
         frames_decoded: tally.frames,
-        frames_missing: missing,
+        frames_missing: expected - tally.frames,
         notes,
     };
     Ok(Scanned { session, reader, tally, video, timings_s: BTreeMap::new() })

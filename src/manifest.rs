@@ -17,6 +17,12 @@ use std::collections::BTreeMap;
 /// Version of the schema; raised when a field changes its meaning or goes.
 pub const SCHEMA: &str = "framesift-manifest/1";
 
+/// Number of the first person whom the user has split from another: above all that are told apart by looks.
+pub const FIRST_SPLIT: usize = 1000;
+
+/// Most people that are split, which takes a while each.
+const MOST_SPLIT: usize = 200;
+
 /// Highest number of a frame or a person that is believed.
 const MOST: u64 = 1 << 32;
 
@@ -159,6 +165,10 @@ pub struct Edits {
     /// What is said of people.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub people: Vec<PersonEdit>,
+    /// Numbers of people who are two, one after the other: the smaller part of the faces of the first of them is
+    /// person [`FIRST_SPLIT`], of the second the one after that.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub split: Vec<usize>,
     /// Numbers of the people whose faces count; empty for everyone.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub only_people: Vec<usize>,
@@ -281,6 +291,7 @@ impl Options {
         within("workers", self.workers as f64, 1.0, 256.0)?;
         within("similarity", self.similarity.into(), 0.0, 1.0)?;
         within("min_face_px", self.min_face_px.into(), 0.0, 10_000.0)?;
+        within("the number of people who are split", self.edits.split.len() as f64, 0.0, MOST_SPLIT as f64)?;
         pyscenedetect::check(&self.detector)
     }
 }

@@ -15,7 +15,8 @@ use crate::faces::pack::PackSpec;
 use crate::faces::{Face, cluster, pose::Pose, quality::Flag};
 use crate::frame::{Frame, FrameLayout};
 use crate::manifest::{
-    Edits, Folders, KeptFace, KeptFrame, Manifest, Options, PackInfo, Person, Rejected, SCHEMA, Scene, Tool, Video,
+    Edits, FIRST_SPLIT, Folders, KeptFace, KeptFrame, Manifest, Options, PackInfo, Person, Rejected, SCHEMA, Scene,
+    Tool, Video,
 };
 use crate::sampling::difference::{FaceLook, Look};
 use crate::sampling::features::Features;
@@ -42,6 +43,8 @@ const TRANSITION_MARGIN: u64 = 2;
 const DOUBTFUL_MARGIN: u64 = 6;
 /// Below this share of the sharpness around it a frame is blurred.
 const BLURRED_FOCUS: f32 = 0.35;
+/// A container may round the length of its video, or count that of its sound.
+const MOST_LONGER: f64 = 1.05;
 /// Frames that the second look chooses among, at most about.
 const MOST_PLANNED: usize = 30_000;
 
@@ -106,7 +109,9 @@ struct Seen {
 struct Record {
     index: u64,
     faces: Option<Vec<Face>>,
-    /// Who each face is; empty until people are grouped.
+    /// Who each face is by its looks; empty until people are grouped.
+    grouped: Vec<usize>,
+    /// Who each face is when the user has split people.
     people: Vec<usize>,
 }
 
@@ -155,6 +160,8 @@ pub struct Session {
     references: Vec<Vec<f32>>,
     /// Whether faces have come since people were grouped.
     ungrouped: bool,
+    /// Who was split since they were.
+    split: Option<Vec<usize>>,
 }
 
 impl Session {
@@ -181,6 +188,7 @@ impl Session {
             candidates: Vec::new(),
             references: Vec::new(),
             ungrouped: false,
+            split: None,
         }
     }
 
@@ -296,6 +304,26 @@ impl Session {
         Ok(())
     }
 
+    /// What is to be said after the scan of frames that did not come. `expected`: those that the container lists or the
+    /// packets that were read; `known`: whether it was one or the other, or decoding met an error; `stated_s`: what the
+    /// container says of the length.
+    pub fn shortfall(&self, expected: u64, known: bool, stated_s: Option<f64>) -> Option<String> {
+        let missing = expected.saturating_sub(self.frames());
+        if missing > 0 {
+            let why = match known {
+                true => "the file is cut off or damaged",
+                false => "the file is damaged, or some of its packets hold half a picture or none that is shown",
+            };
+            return Some(format!("{missing} of {expected} frames are missing: {why}"));
+        }
+        // Not every container lists its frames.
+        let ends_s = self.duration_s();
+        let stated_s = stated_s.filter(|stated_s| *stated_s > ends_s * MOST_LONGER + 1.0)?;
+        Some(format!(
+            "the file says that it lasts {stated_s:.1} s, but its frames end after {ends_s:.1} s: it may be cut off"
+        ))
+    }
+
     /// Presentation time of a frame that was pushed, in seconds.
     pub fn time_of(&self, index: u64) -> Result<f64> {
         let seen = self.seen.get(index as usize);
@@ -308,7 +336,7 @@ impl Session {
 
     fn record(&mut self, index: u64) {
         let Err(position) = self.position(index) else { return };
-        self.candidates.insert(position, Record { index, faces: None, people: Vec::new() });
+        self.candidates.insert(position, Record { index, faces: None, grouped: Vec::new(), people: Vec::new() });
     }
 
     /// Stores the faces of the candidate at frame `index`.
@@ -545,12 +573,39 @@ impl Session {
         let before = self.candidates.iter().flat_map(|c| {
             let faces = c.faces.iter().flatten().count();
             // A candidate that was not grouped yet has none.
-            (0..faces).map(|i| c.people.get(i).copied())
+            (0..faces).map(|i| c.grouped.get(i).copied())
         });
         let mut people = keep_numbers(&before.collect::<Vec<_>>(), &grouped).into_iter();
         for c in &mut self.candidates {
-            c.people = people.by_ref().take(c.faces.as_ref().map_or(0, Vec::len)).collect();
+            c.grouped = people.by_ref().take(c.faces.as_ref().map_or(0, Vec::len)).collect();
         }
+        self.split = None;
+    }
+
+    /// Divides people as the user says: see [`Edits::split`].
+    fn split_people(&mut self, split: &[usize]) {
+        if self.split.as_deref() == Some(split) {
+            return;
+        }
+        for c in &mut self.candidates {
+            c.people.clone_from(&c.grouped);
+        }
+        for (number, &person) in split.iter().enumerate() {
+            let mut places = Vec::new();
+            let mut faces = Vec::new();
+            for (at, c) in self.candidates.iter().enumerate() {
+                for (i, face) in c.faces.iter().flatten().enumerate().filter(|&(i, _)| c.people[i] == person) {
+                    places.push((at, i));
+                    faces.push(cluster::Appearance { embedding: &face.embedding, frame: c.index });
+                }
+            }
+            for (&(at, i), leaves) in places.iter().zip(cluster::split(&faces)) {
+                if leaves {
+                    self.candidates[at].people[i] = FIRST_SPLIT + number;
+                }
+            }
+        }
+        self.split = Some(split.to_vec());
     }
 
     /// Chooses frames under `options`, over the scenes that [`Session::detect`] found last (or the
@@ -565,6 +620,7 @@ impl Session {
         timings_s: BTreeMap<String, f64>,
     ) -> Manifest {
         self.group_people(pack.embedder.same_person_cosine);
+        self.split_people(&options.edits.split);
         let starts = self.starts(options.budget);
         let wanted = self.wanted(options, pack.embedder.same_person_cosine);
         let items = self.items(&starts, options, wanted.as_ref());

@@ -117,8 +117,7 @@ fn no_manifest_and_no_options_crash() {
     let seconds = std::env::var("FRAMESIFT_FUZZ_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(10);
     let end = Instant::now() + Duration::from_secs(seconds);
     let mut session = scanned();
-    let edits =
-        json!({ "include": [3, 30], "exclude": [5], "people": [{ "id": 0, "same_as": 1 }], "only_people": [1] });
+    let edits = json!({ "include": [3, 30], "exclude": [5], "people": [{ "id": 0, "same_as": 1 }], "only_people": [1], "split": [0, 1000] });
     let mut whole = serde_json::to_value(manifest(&mut session, &Options::default()).unwrap()).unwrap();
     whole["options"]["edits"] = edits;
     let mut random = Random(1);

@@ -23,6 +23,9 @@ const SAME_FRAME_DISTANCE: f32 = 4.0;
 /// Tracks grouped with each other, the longest: their distances need four times the square of this in bytes.
 const MOST_TRACKS: usize = 2000;
 
+/// Faces that are at least so alike are one person's, whatever else there is.
+const SURELY_SAME_COSINE: f32 = 0.7;
+
 /// Faces in successive pictures that are one person's.
 struct Track {
     /// Positions in order.
@@ -39,25 +42,10 @@ pub fn people(faces: &[Appearance<'_>], min_cosine: f32) -> Vec<usize> {
     tracks.sort_by_key(|track| (std::cmp::Reverse(track.faces.len()), track.faces[0]));
     let n = tracks.len().min(MOST_TRACKS);
     let mut person: Vec<usize> = (0..tracks.len()).collect();
-    if n > 1 {
-        let mut distances = Vec::with_capacity(n * (n - 1) / 2);
-        for (i, a) in tracks[..n].iter().enumerate() {
-            distances.extend(tracks[i + 1..n].iter().map(|b| match share_a_frame(faces, a, b) {
-                true => SAME_FRAME_DISTANCE,
-                false => 1.0 - cosine(&a.embedding, &b.embedding),
-            }));
-        }
-        let tree = kodama::linkage(&mut distances, n, kodama::Method::Average);
-        // Every step joins two clusters into cluster n + step.
-        let mut members: Vec<Vec<usize>> = (0..n).map(|i| vec![i]).collect();
-        for step in tree.steps() {
-            let mut joined = std::mem::take(&mut members[step.cluster1]);
-            joined.append(&mut std::mem::take(&mut members[step.cluster2]));
-            if step.dissimilarity <= 1.0 - min_cosine {
-                let name = person[joined[0]];
-                joined.iter().for_each(|&i| person[i] = name);
-            }
-            members.push(joined);
+    for (first, second, distance) in joined(faces, &tracks[..n]) {
+        if distance <= 1.0 - min_cosine {
+            let name = person[first[0]];
+            first.iter().chain(&second).for_each(|&i| person[i] = name);
         }
     }
     // Where there are too many tracks, the short ones join the nearest of the others.
@@ -72,6 +60,59 @@ pub fn people(faces: &[Appearance<'_>], min_cosine: f32) -> Vec<usize> {
         track.faces.iter().for_each(|&face| group[face] = name);
     }
     number_by_size(&group)
+}
+
+/// Divides faces that were taken for one person's, in order of their pictures, into the two groups that are least
+/// alike: for each face whether it is in the smaller one. Nobody is where there is only one face.
+pub fn split(faces: &[Appearance<'_>]) -> Vec<bool> {
+    let mut tracks = tracks(faces, SURELY_SAME_COSINE);
+    if tracks.len() == 1 {
+        // All follow each other: each for itself, then.
+        tracks = self::tracks(faces, f32::INFINITY);
+    }
+    tracks.sort_by_key(|track| (std::cmp::Reverse(track.faces.len()), track.faces[0]));
+    let n = tracks.len().min(MOST_TRACKS);
+    let mut smaller = vec![false; faces.len()];
+    let Some((first, second, _)) = joined(faces, &tracks[..n]).pop() else { return smaller };
+    let size = |group: &[usize]| group.iter().map(|&i| tracks[i].faces.len()).sum::<usize>();
+    // Of two of a size the one that comes later.
+    let begin = |group: &[usize]| group.iter().map(|&i| tracks[i].faces[0]).min();
+    let second_stays =
+        (size(&second), std::cmp::Reverse(begin(&second))) > (size(&first), std::cmp::Reverse(begin(&first)));
+    let (stay, go) = if second_stays { (second, first) } else { (first, second) };
+    let nearest = |group: &[usize], track: &Track| {
+        group.iter().map(|&i| cosine(&tracks[i].embedding, &track.embedding)).fold(-1.0, f32::max)
+    };
+    let short = (n..tracks.len()).filter(|&i| nearest(&go, &tracks[i]) > nearest(&stay, &tracks[i]));
+    for i in short.chain(go.iter().copied()) {
+        tracks[i].faces.iter().for_each(|&face| smaller[face] = true);
+    }
+    smaller
+}
+
+/// What average linkage joins, in order: the tracks of both sides, and their distance.
+fn joined(faces: &[Appearance<'_>], tracks: &[Track]) -> Vec<(Vec<usize>, Vec<usize>, f32)> {
+    let n = tracks.len();
+    if n < 2 {
+        return Vec::new();
+    }
+    let mut distances = Vec::with_capacity(n * (n - 1) / 2);
+    for (i, a) in tracks.iter().enumerate() {
+        distances.extend(tracks[i + 1..].iter().map(|b| match share_a_frame(faces, a, b) {
+            true => SAME_FRAME_DISTANCE,
+            false => 1.0 - cosine(&a.embedding, &b.embedding),
+        }));
+    }
+    let tree = kodama::linkage(&mut distances, n, kodama::Method::Average);
+    // Every step joins two clusters into cluster n + step.
+    let mut members: Vec<Vec<usize>> = (0..n).map(|i| vec![i]).collect();
+    let join = |step: &kodama::Step<f32>| {
+        let (first, second) =
+            (std::mem::take(&mut members[step.cluster1]), std::mem::take(&mut members[step.cluster2]));
+        members.push([first.as_slice(), second.as_slice()].concat());
+        (first, second, step.dissimilarity)
+    };
+    tree.steps().iter().map(join).collect()
 }
 
 fn tracks(faces: &[Appearance<'_>], min_cosine: f32) -> Vec<Track> {
@@ -133,6 +174,23 @@ fn number_by_size(group: &[usize]) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_person_is_divided_into_the_two_that_are_least_alike() {
+        let angles = [0.0, 3.0, 50.0, 1.0, 52.0, 2.0];
+        let vectors: Vec<Vec<f32>> = angles.map(unit).into();
+        let faces: Vec<Appearance<'_>> =
+            vectors.iter().enumerate().map(|(i, v)| Appearance { embedding: v, frame: i as u64 }).collect();
+        assert!(people(&faces, 0.5).iter().all(|&person| person == 0), "they were one");
+        assert_eq!(split(&faces), [false, false, true, false, true, false]);
+        // Alike and in a row: still two.
+        let close: Vec<Vec<f32>> = [0.0, 1.0, 8.0].map(unit).into();
+        let faces: Vec<Appearance<'_>> =
+            close.iter().enumerate().map(|(i, v)| Appearance { embedding: v, frame: i as u64 }).collect();
+        assert_eq!(split(&faces), [false, false, true]);
+        assert_eq!(split(&faces[..1]), [false]);
+        assert!(split(&[]).is_empty());
+    }
 
     fn unit(angle_deg: f32) -> Vec<f32> {
         let (s, c) = angle_deg.to_radians().sin_cos();

@@ -121,6 +121,26 @@ pageTest('people are named, joined and picked, and files sorted by them', async 
   await page.waitForFunction(() => document.querySelectorAll('.joins li').length === 0);
 });
 
+pageTest('someone who is two people is split, and it can be taken back', async ({ page }) => {
+  await scan(page, media('people.mp4'), { budget: 20 });
+  const names = () => page.locator('.people .name').evaluateAll((fields) => fields.map((field) => field.placeholder));
+  const before = await names();
+  await chosenAgain(page, () => page.locator('#person-0-split').click());
+  assert.ok((await names()).includes('Person 1b'), 'the second one is called after the first');
+  await chosenAgain(page, async () => {
+    await page.locator('#person-1000-name').fill('Grace');
+    await page.locator('#person-1000-name').press('Enter');
+  });
+  const { manifest } = await download(page);
+  assert.deepEqual(manifest.options.edits, { people: [{ id: 1000, name: 'Grace' }], split: [0] });
+  const [first, second] = [0, 1000].map((person) => manifest.frames.filter((frame) => frame.faces.some((face) => face.person === person)).length);
+  assert.ok(first >= second && second > 0, `${first} and ${second} frames`);
+  assert.equal(manifest.people.find(({ id }) => id === 1000).name, 'Grace');
+  await chosenAgain(page, () => page.locator('#undo').click());
+  await chosenAgain(page, () => page.locator('#undo').click());
+  assert.deepEqual(await names(), before);
+});
+
 pageTest('someone is found by a photo of them', async ({ page }) => {
   await scan(page, media('people.mp4'), { budget: 20 });
   await page.locator('#reference').setInputFiles(PHOTO);

@@ -4,7 +4,7 @@ import { loadAssets, lockNetwork } from './assets';
 import { describeApp } from './offline';
 import { Engine } from './engine';
 import { History } from './history';
-import { DEFAULT_OPTIONS, type Edits, type KeptFace, type Manifest, type Options, type PersonEdit } from './manifest';
+import { DEFAULT_OPTIONS, type Edits, FIRST_SPLIT, type KeptFace, type Manifest, type Options, type PersonEdit } from './manifest';
 import type { Candidate, Failure, FromJob, Kept, KeptScan, VideoFacts } from './protocol';
 import { fromFragment, toConfig, toFragment } from './share';
 import { T, bytesText, timeText } from './text';
@@ -100,7 +100,7 @@ const summaryBox = h('div', { class: 'summary' });
 const gallery = new Gallery({
   thumbnail: (index) => thumbnails.get(index),
   personName,
-  personTag: (person) => edits.people?.find(({ id }) => id === person)?.name ?? String(person + 1),
+  personTag: (person) => edits.people?.find(({ id }) => id === person)?.name ?? personNumber(person),
   decided: (index) => (edits.include?.includes(index) ? true : edits.exclude?.includes(index) ? false : undefined),
   open: (index) => manifest && viewer.open(manifest, index),
   decide,
@@ -116,6 +116,8 @@ const people = new People({
   },
   everyone: () => edit({ only_people: [] }),
   rename: (person, name) => editPerson(person, name === '' ? {} : { name }, 'name'),
+  usualName: (person) => T.people.person(personNumber(person)),
+  split: (person) => edit({ split: [...(edits.split ?? []), person] }),
   join: (person, into) => editPerson(person, into === undefined ? {} : { same_as: into }, 'same_as'),
   joined: () => (edits.people ?? []).flatMap(({ id, same_as }) => (same_as === undefined ? [] : [{ id, into: same_as }])),
   open: (index) => manifest && viewer.open(manifest, index),
@@ -242,7 +244,7 @@ function takeOver(set: Manifest): void {
   if (state !== 'done') return;
   changed(false);
   if (!applies) return;
-  edit({ include: [], exclude: [], people: [], only_people: [], ...decided });
+  edit({ include: [], exclude: [], people: [], split: [], only_people: [], ...decided });
   // Frames that the scan had not thought of are decoded again.
   for (const index of decided.include ?? []) if (!isCandidate(index)) engine?.include(index, options());
 }
@@ -505,7 +507,20 @@ function really(person: number): number {
 }
 
 function personName(person: number): string {
-  return edits.people?.find(({ id }) => id === person)?.name ?? T.people.person(person + 1);
+  return edits.people?.find(({ id }) => id === person)?.name ?? T.people.person(personNumber(person));
+}
+
+/** From 1; who was split from person 3 is 3b, the next one 3c. */
+function personNumber(person: number): string {
+  const split = edits.split ?? [];
+  const root = (one: number): number => {
+    const number = one - FIRST_SPLIT;
+    const from = split[number];
+    return number < 0 || from === undefined || from >= one ? one : root(from);
+  };
+  const before = split.slice(0, Math.max(0, person - FIRST_SPLIT));
+  const letters = before.filter((_, i) => root(FIRST_SPLIT + i) === root(person)).length;
+  return `${root(person) + 1}${person < FIRST_SPLIT ? '' : String.fromCharCode('b'.charCodeAt(0) + letters)}`;
 }
 
 function portrait(index: number, { bbox }: KeptFace): Blob | undefined {

@@ -58,8 +58,13 @@ export interface Edits {
   include?: number[];
   exclude?: number[];
   people?: PersonEdit[];
+  /** People who are two: see `Edits::split` of `src/manifest.rs`. */
+  split?: number[];
   only_people?: number[];
 }
+
+/** Number of the first person whom the user has split from another. */
+export const FIRST_SPLIT = 1000;
 
 export interface PersonEdit {
   id: number;

@@ -7,6 +7,10 @@ import { BlobUrls, h } from './dom';
 export interface PeopleHost {
   portrait(index: number, face: KeptFace): Blob | undefined;
   personName(person: number): string;
+  /** What they are called as long as they have no name. */
+  usualName(person: number): string;
+  /** Says that one is two. */
+  split(person: number): void;
   /** Whose frames alone are kept; none for everyone's. */
   only(): number[];
   everyone(): void;
@@ -93,7 +97,7 @@ export class People {
         h(
           'li',
           { class: 'hint' },
-          T.people.joined(T.people.person(id + 1), this.host.personName(into)),
+          T.people.joined(this.host.usualName(id), this.host.personName(into)),
           ' ',
           h('button', { type: 'button', class: 'link', onclick: () => this.host.join(id, undefined) }, T.people.apart),
         ),
@@ -159,9 +163,9 @@ export class People {
           class: 'name',
           maxlength: 60,
           autocomplete: 'off',
-          placeholder: T.people.person(person.id + 1),
+          placeholder: host.usualName(person.id),
           value: person.name ?? '',
-          'aria-label': T.people.name(person.id + 1),
+          'aria-label': T.people.name(host.usualName(person.id)),
           onchange: (event: Event) => host.rename(person.id, (event.target as HTMLInputElement).value.trim()),
         }),
         h('p', { class: 'hint' }, `${T.people.faces(person.faces)}, ${T.people.spread(most_yaw, most_px)}`),
@@ -181,6 +185,7 @@ export class People {
             ` ${T.people.only}`,
           ),
           others.length > 0 && same,
+          h('button', { type: 'button', class: 'link', id: `${id}-split`, 'aria-label': T.people.splitLabel(name), title: T.people.splitHint, onclick: () => host.split(person.id) }, T.people.split),
         ),
       ),
     );

@@ -21,8 +21,6 @@ const PROGRESS_MS = 100;
 /** What went wrong in a damaged file is told so often; the rest is counted. */
 const NOTES = 20;
 
-/** A container may round the length of its video, or count that of its sound. */
-const MOST_LONGER = 1.05;
 /** So many analyses that fail before one succeeds end a scan. */
 const MOST_FAILED = 8;
 
@@ -346,12 +344,8 @@ class Job {
     if (moreNotes > 0) notes.push(`${moreNotes} more of this kind`);
     const total_ms = performance.now() - start_ms;
     const missing = Math.max(0, expected - decoded);
-    if (missing > 0) notes.push(`${missing} of ${expected} frames are missing: the file is cut off or damaged`);
-    // Not every container lists its frames.
-    const { stated_s = 0 } = facts;
-    if (missing === 0 && stated_s > scan.duration_s * MOST_LONGER + 1) {
-      notes.push(`the file says that it lasts ${stated_s.toFixed(1)} s, but its frames end after ${scan.duration_s.toFixed(1)} s: it may be cut off`);
-    }
+    const shortfall = scan.shortfall(expected, facts.stated_s);
+    if (shortfall) notes.push(shortfall);
     this.scanned = {
       scan,
       video: {
