@@ -15,7 +15,8 @@
 //!     pipeline                 the records of one video → selection → manifest
 //!        │  chosen frames, decoded once more
 //!        ▼
-//!      still                   frames, faces and thumbnails as JPEG
+//!      still                   frames, faces and thumbnails as JPEG, called by naming;
+//!                              beside them contact sheets and dataset's files
 //! ```
 //!
 //! Pixels only pass through; what stays are small records, so memory does not
@@ -38,6 +39,7 @@ pub mod inference;
 pub mod job;
 pub mod journal;
 pub mod manifest;
+pub mod naming;
 pub mod pipeline;
 pub mod sampling;
 pub mod still;

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::faces::pack::PackSpec;
 use crate::faces::{Landmarks, pose::Pose, quality::Flag};
 use crate::frame::Transfer;
+use crate::naming;
 use crate::sampling::Detector;
 use crate::sampling::pyscenedetect;
 use crate::sampling::scenes::{Sensitivity, TransitionKind};
@@ -245,6 +246,9 @@ pub struct Options {
     pub crops: Crops,
     /// How the files are sorted into folders.
     pub folders: Folders,
+    /// How frames are called: see [`crate::naming`]; empty for the usual way.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub names: String,
     /// Files for other tools beside the manifest.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<Dataset>,
@@ -272,6 +276,7 @@ impl Default for Options {
             format: Format::default(),
             crops: Crops::default(),
             folders: Folders::default(),
+            names: String::new(),
             also: Vec::new(),
             reference: Vec::new(),
             edits: Edits::default(),
@@ -292,6 +297,7 @@ impl Options {
         within("similarity", self.similarity.into(), 0.0, 1.0)?;
         within("min_face_px", self.min_face_px.into(), 0.0, 10_000.0)?;
         within("the number of people who are split", self.edits.split.len() as f64, 0.0, MOST_SPLIT as f64)?;
+        naming::check(&self.names)?;
         pyscenedetect::check(&self.detector)
     }
 }

@@ -18,6 +18,7 @@ use crate::manifest::{
     Edits, FIRST_SPLIT, Folders, KeptFace, KeptFrame, Manifest, Options, PackInfo, Person, Rejected, SCHEMA, Scene,
     Tool, Video,
 };
+use crate::naming::{self, Named};
 use crate::sampling::difference::{FaceLook, Look};
 use crate::sampling::features::Features;
 use crate::sampling::hash::PictureHash;
@@ -630,7 +631,10 @@ impl Session {
         let Choice { kept, rejected } = selection::select(&items, &self.lengths_s(&starts), &criteria);
         let scene = |frame: u64| self.boundaries.partition_point(|b| b.frame <= frame);
         let kept = kept.into_iter().map(|i| &self.candidates[i]);
-        let kept = kept.map(|c| kept_frame(c, &self.seen[c.index as usize], scene(c.index), options, wanted.as_ref()));
+        let kept = kept.map(|c| {
+            let seen = &self.seen[c.index as usize];
+            kept_frame(c, seen, scene(c.index), &video.name, options, wanted.as_ref())
+        });
         let frames: Vec<KeptFrame> = kept.collect();
         let rejected = rejected.into_iter().map(|(i, reason)| Rejected {
             index: self.candidates[i].index,
@@ -653,17 +657,31 @@ impl Session {
     }
 }
 
-fn kept_frame(c: &Record, seen: &Seen, scene: usize, options: &Options, wanted: Option<&Wanted<'_>>) -> KeptFrame {
+fn kept_frame(
+    c: &Record,
+    seen: &Seen,
+    scene: usize,
+    video: &str,
+    options: &Options,
+    wanted: Option<&Wanted<'_>>,
+) -> KeptFrame {
     let ending = options.format.ending();
     let main = large_faces(c, options).map(|(_, person)| person).next();
+    let called = |person: usize| match options.edits.name(person) {
+        Some(name) if !naming::file_name(name).is_empty() => name.to_string(),
+        _ => format!("person_{:02}", person + 1),
+    };
+    let named = Named { index: c.index, time_s: seen.time_s, scene, person: None, video };
+    let stem = |person: Option<&str>| naming::stem(&options.names, &Named { person, ..named });
+    let stem_of_face = |number: usize, person: usize| match options.names.is_empty() {
+        true => format!("{:06}_{number}", c.index),
+        false => format!("{}_{number}", stem(Some(&called(person)))),
+    };
     let folder = |person: Option<usize>| match (options.folders, person) {
         (Folders::Flat, _) => String::new(),
         (Folders::Scene, _) => format!("scene_{:03}/", scene + 1),
         (Folders::Person, None) => "nobody/".into(),
-        (Folders::Person, Some(person)) => match options.edits.name(person).map(file_name) {
-            Some(name) if !name.is_empty() => format!("{name}/"),
-            _ => format!("person_{:02}/", person + 1),
-        },
+        (Folders::Person, Some(person)) => format!("{}/", naming::file_name(&called(person))),
     };
     let kept = |(number, (face, person)): (usize, (&Face, usize))| KeptFace {
         bbox: face.bbox,
@@ -676,23 +694,16 @@ fn kept_frame(c: &Record, seen: &Seen, scene: usize, options: &Options, wanted: 
         embedding: options.embeddings.then(|| face.embedding.clone()),
         reference_cosine: wanted.filter(|wanted| !wanted.references.is_empty()).map(|wanted| wanted.cosine(face)),
         crop: (options.crops != Crops::None)
-            .then(|| format!("faces/{}{:06}_{number}.{ending}", folder(Some(person)), c.index)),
+            .then(|| format!("faces/{}{}.{ending}", folder(Some(person)), stem_of_face(number, person))),
     };
     KeptFrame {
-        file: format!("frames/{}{:06}_{:.3}s.{ending}", folder(main), c.index, seen.time_s),
+        file: format!("frames/{}{}.{ending}", folder(main), stem(main.map(called).as_deref())),
         index: c.index,
         time_s: seen.time_s,
         scene,
         sharpness: seen.sharpness,
         faces: large_faces(c, options).enumerate().map(kept).collect(),
     }
-}
-
-/// A name as one of a folder: nothing that file systems refuse or take for another folder, and not too long.
-fn file_name(name: &str) -> String {
-    const LONGEST: usize = 60;
-    let harmless = |c: char| if c.is_alphanumeric() || " -_".contains(c) { c } else { '_' };
-    name.chars().map(harmless).take(LONGEST).collect::<String>().trim().into()
 }
 
 /// Overlapping ranges joined, in order.

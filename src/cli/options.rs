@@ -76,6 +76,9 @@ pub struct SiftOptions {
     /// How the files are sorted into folders: flat, scene or person.
     #[arg(long, value_name = "KIND", default_value = "flat", value_parser = by_name::<Folders>)]
     folders: Folders,
+    /// How frames are called, after a template: {index}, {time}, {scene}, {person}, {video}; as in "{video}_{index}".
+    #[arg(long, value_name = "TEMPLATE", default_value = "", hide_default_value = true, value_parser = names)]
+    names: String,
     /// Files for other tools: imagefolder, coco, yolo, csv, contact (sheets of small pictures). May be given several times.
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = by_name::<Dataset>)]
     also: Vec<Dataset>,
@@ -87,6 +90,10 @@ pub struct SiftOptions {
     workers: u16,
     #[command(flatten)]
     scenes: SceneOptions,
+}
+
+fn names(template: &str) -> Result<String, String> {
+    framesift::naming::check(template).map(|()| template.to_string()).map_err(|e| e.to_string())
 }
 
 impl SceneOptions {
@@ -141,6 +148,7 @@ impl SiftOptions {
             format: self.format,
             crops: self.crops,
             folders: self.folders,
+            names: self.names.clone(),
             also: self.also.clone(),
             reference: self.reference.iter().map(name).collect(),
             min_face_px: self.min_face as f32,

@@ -194,11 +194,16 @@ pageTest('a folder gets the same as the ZIP, in the formats that were chosen', a
   await page.locator('#option-crops').selectOption('arcface112');
   await page.locator('#option-folders').selectOption('scene');
   for (const name of ['imagefolder', 'coco', 'yolo', 'csv', 'contact']) await page.locator(`#also-${name}`).check();
+  await page.locator('#option-names').fill('{scene}');
+  await page.locator('#option-names').press('Tab');
+  assert.match(await page.locator('#hint-names').innerText(), /could be called the same/);
+  await page.locator('#option-names').fill('{video}-{index}');
+  await page.locator('#option-names').press('Tab');
   await page.waitForFunction(() => /4[0-9]? files|[0-9]+ files/.test(document.querySelector('#estimate').innerText));
   const estimate = Number(/([\d,]+) files/.exec(await page.locator('#estimate').innerText())[1].replace(',', ''));
   const { entries, manifest } = await download(page);
   assert.equal(entries.size, estimate, 'as many files as were promised');
-  assert.match(manifest.frames[0].file, /^frames\/scene_001\/\d{6}_.*\.png$/);
+  assert.match(manifest.frames[0].file, /^frames\/scene_001\/people-\d{6}\.png$/);
   const png = entries.get(manifest.frames[0].file);
   assert.deepEqual([png.readUInt32BE(16), png.readUInt32BE(20)], [640, 360]);
   const face = entries.get(manifest.frames.flatMap((frame) => frame.faces)[0].crop);

@@ -40,6 +40,8 @@ export interface Options {
   crops: 'none' | 'loose' | 'arcface112' | 'ffhq512';
   /** How the files are sorted into folders. */
   folders: 'flat' | 'scene' | 'person';
+  /** Template of file names; the usual ones where it is missing. */
+  names?: string;
   /** Files for other tools beside the manifest. */
   also?: Dataset[];
   /** Names of the photos of those who are looked for. */

@@ -20,6 +20,7 @@ export function toFragment(options: Options): string {
   for (const name of ['format', 'crops', 'folders'] as const) {
     if (options[name] !== usual[name]) parts.set(name, options[name]);
   }
+  if (options.names) parts.set('names', options.names);
   if (options.also?.length) parts.set('also', options.also.join(' '));
   return parts.toString();
 }
@@ -58,6 +59,8 @@ export function fromFragment(fragment: string): { settings: Partial<Settings>; f
   if (format) formats.format = format;
   if (crops) formats.crops = crops;
   if (folders) formats.folders = folders;
+  const names = parts.get('names');
+  if (names) formats.names = names;
   if (also) formats.also = DATASETS.filter((name) => also.includes(name));
   return { settings, formats };
 }
@@ -74,6 +77,7 @@ export function toConfig(options: Options): string {
     `format = "${options.format}"`,
     `crops = "${options.crops}"`,
     `folders = "${options.folders}"`,
+    ...(options.names ? [`names = ${JSON.stringify(options.names)}`] : []),
     ...(options.also?.length ? [`also = [${options.also.map((also) => `"${also}"`).join(', ')}]`] : []),
     `batch = ${options.batch}`,
     `workers = ${options.workers}`,

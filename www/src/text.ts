@@ -330,6 +330,11 @@ export const T = {
     },
     folders: 'Folders',
     folderKinds: { flat: 'frames and faces', scene: 'one for each scene', person: 'one for each person' },
+    names: 'File names',
+    namesHint: 'A template of {index}, {time}, {scene}, {person} and {video}.',
+    namesUnknown: (place: string) => `{${place}} is not known: there are {index}, {time}, {scene}, {person} and {video}. The usual names are taken.`,
+    namesTwice: 'Each of them may stand there once. The usual names are taken.',
+    namesSame: 'Without {index} or {time} two frames could be called the same. The usual names are taken.',
     also: 'Also write',
     alsoKinds: {
       imagefolder: 'metadata.jsonl (Hugging Face)',

@@ -4,7 +4,7 @@ import { DATASETS, DEFAULT_OPTIONS, type Dataset, type Manifest, type Options } 
 import { T } from '../text';
 import { h } from './dom';
 
-export type Formats = Pick<Options, 'format' | 'crops' | 'folders'> & { also?: Dataset[] };
+export type Formats = Pick<Options, 'format' | 'crops' | 'folders'> & { also?: Dataset[]; names?: string };
 
 export interface ExportHost {
   /** Another format: names in the manifest follow. */
@@ -31,6 +31,18 @@ export class ExportPanel {
   private readonly format = select('format', ['jpg', 'png'], T.export.formats, () => this.host.changed());
   private readonly crops = select('crops', ['loose', 'arcface112', 'ffhq512', 'none'], T.export.cropKinds, () => this.host.changed());
   private readonly folders = select('folders', ['flat', 'scene', 'person'], T.export.folderKinds, () => this.host.changed());
+  /** How files are called. What makes no sense is told beside it, and counts as empty. */
+  private readonly names = h('input', {
+    type: 'text',
+    id: 'option-names',
+    maxlength: 100,
+    autocomplete: 'off',
+    spellcheck: 'false',
+    placeholder: '{index}_{time}s',
+    'aria-describedby': 'hint-names',
+    onchange: () => this.host.changed(),
+  });
+  private readonly namesHint = h('p', { class: 'hint', id: 'hint-names' }, T.export.namesHint);
   private readonly also: { name: Dataset; input: HTMLInputElement }[];
   private readonly said = h('p', { class: 'hint', id: 'saved', role: 'status' });
   private readonly estimate = h('p', { class: 'hint', id: 'estimate' });
@@ -60,6 +72,7 @@ export class ExportPanel {
           field(this.format, T.export.format),
           field(this.crops, T.export.crops),
           field(this.folders, T.export.folders),
+          h('div', { class: 'field' }, h('label', { for: 'option-names' }, T.export.names), this.names, this.namesHint),
           h(
             'fieldset',
             { class: 'field checks' },
@@ -73,16 +86,22 @@ export class ExportPanel {
 
   read(): Formats {
     const also = this.also.filter(({ input }) => input.checked).map(({ name }) => name);
+    const names = this.names.value.trim();
+    const wrong = wrongNames(names);
+    this.names.setAttribute('aria-invalid', String(wrong !== ''));
+    this.namesHint.textContent = wrong || T.export.namesHint;
     return {
       format: this.format.value as Options['format'],
       crops: this.crops.value as Options['crops'],
       folders: this.folders.value as Options['folders'],
+      ...(names && !wrong && { names }),
       ...(also.length > 0 && { also }),
     };
   }
 
   /** What is not said is as usual. */
-  write({ format, crops, folders, also = [] }: Partial<Formats>): void {
+  write({ format, crops, folders, names = '', also = [] }: Partial<Formats>): void {
+    this.names.value = names;
     this.format.value = format ?? DEFAULT_OPTIONS.format;
     this.crops.value = crops ?? DEFAULT_OPTIONS.crops;
     this.folders.value = folders ?? DEFAULT_OPTIONS.folders;
@@ -125,6 +144,15 @@ export class ExportPanel {
       // Closed without choosing.
     }
   }
+}
+
+/** What is wrong with a template of names, as `src/naming.rs` sees it; empty where nothing is. */
+function wrongNames(template: string): string {
+  const places = [...template.matchAll(/\{([^}]*)\}/g)].map(([, place]) => place ?? '');
+  const unknown = places.find((place) => !['index', 'time', 'scene', 'person', 'video'].includes(place));
+  if (unknown !== undefined) return T.export.namesUnknown(unknown);
+  if (new Set(places).size < places.length) return T.export.namesTwice;
+  return template === '' || places.includes('index') || places.includes('time') ? '' : T.export.namesSame;
 }
 
 /** How many contact sheets there will be; as in `src/contact.rs`. */
