@@ -215,7 +215,8 @@ impl Scan {
     /// Finds scenes and look-alikes in the batch and empties it; returns the number of
     /// candidates waiting.
     pub fn process_batch(&mut self) -> Result<usize, JsError> {
-        for Slot { time_s, duration_s, measured, layout, mut data } in std::mem::take(&mut self.batch) {
+        let mut batch = std::mem::take(&mut self.batch);
+        for Slot { time_s, duration_s, measured, layout, mut data } in batch.drain(..) {
             if let Some(recorded) = &mut self.recorded {
                 recorded.push(time_s, duration_s, &measured);
             }
@@ -225,6 +226,7 @@ impl Scan {
                 self.spare.push(data);
             }
         }
+        self.batch = batch;
         self.batch_bytes = 0;
         Ok(self.ready.len())
     }
@@ -282,8 +284,8 @@ impl Scan {
     }
 
     /// After [`Scan::finish`]: `{ index, time_s }` of frames that are worth decoding
-    /// once more, and of those that the user wants to keep. Each is to be written like any other frame and handed over with
-    /// [`Scan::commit_again`]. They are named once.
+    /// once more, and of those that the user wants to keep. Each is to be written like any
+    /// other frame and handed over with [`Scan::commit_again`]. They are named once.
     pub fn second_look(&mut self) -> Result<JsValue, JsError> {
         let mut wanted = self.replay.take_owed();
         let by_hand = self.session.not_candidates(&self.options.edits.include);
@@ -322,10 +324,12 @@ impl Scan {
         journal::faces(u64::from(index), self.session.faces_of(u64::from(index))).map_err(js_error)
     }
 
-    /// Takes an entry of an earlier scan's journal after the first; all of them are taken before any frame.
-    pub fn replay(&mut self, entry: &[u8]) -> Result<(), JsError> {
-        let entry = read_entry(entry).ok_or_else(|| JsError::new("a damaged entry"))?;
-        self.replay.take(entry, &mut self.session).map_err(js_error)
+    /// Takes an entry of an earlier scan's journal; all of them are taken before any frame. Returns whether it is
+    /// whole: behind one that is not there is nothing to be had.
+    pub fn replay(&mut self, entry: &[u8]) -> Result<bool, JsError> {
+        let Some(entry) = read_entry(entry) else { return Ok(false) };
+        self.replay.take(entry, &mut self.session).map_err(js_error)?;
+        Ok(true)
     }
 
     /// After the last entry: where the earlier scan was, as `{ checkpoint: `[`Checkpoint`]`, last_s? }`.

@@ -2,7 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::still::sheet_jpeg;
-use image::{Rgb, RgbImage};
+use image::{ImageFormat, ImageReader, Rgb, RgbImage};
+use std::io::Cursor;
 
 /// Size of a sheet, about, in pixels.
 const SHEET_PX: (u32, u32) = (2000, 1600);
@@ -30,13 +31,18 @@ const LETTERS: [(char, [u8; 5]); 12] = [
 
 /// Sheets of frames in order, each given by its time in seconds and a small JPEG: names and JPEGs.
 pub fn sheets(frames: &[(f64, Vec<u8>)]) -> Result<Vec<(String, Vec<u8>)>> {
-    let decode = |jpeg: &[u8]| {
-        let picture = image::load_from_memory_with_format(jpeg, image::ImageFormat::Jpeg);
-        picture.map(|picture| picture.to_rgb8()).map_err(|e| Error::Image(format!("contact sheet: {e}")))
-    };
-    let Some((_, first)) = frames.first() else { return Ok(Vec::new()) };
-    let first = decode(first)?;
-    let (cell_w, cell_h) = (first.width() + GAP_PX, first.height() + 7 * DOT_PX + GAP_PX);
+    let unreadable = |e: image::ImageError| Error::Image(format!("contact sheet: {e}"));
+    if frames.is_empty() {
+        return Ok(Vec::new());
+    }
+    // They may differ: some videos change their size.
+    let (mut most_w, mut most_h) = (0, 0);
+    for (_, jpeg) in frames {
+        let reader = ImageReader::with_format(Cursor::new(jpeg), ImageFormat::Jpeg);
+        let (w, h) = reader.into_dimensions().map_err(unreadable)?;
+        (most_w, most_h) = (most_w.max(w), most_h.max(h));
+    }
+    let (cell_w, cell_h) = (most_w + GAP_PX, most_h + 7 * DOT_PX + GAP_PX);
     let columns = (SHEET_PX.0 / cell_w).max(1);
     let rows = (SHEET_PX.1 / cell_h).max(1);
     let pages: Vec<_> = frames.chunks((columns * rows) as usize).collect();
@@ -46,9 +52,9 @@ pub fn sheets(frames: &[(f64, Vec<u8>)]) -> Result<Vec<(String, Vec<u8>)>> {
         let mut sheet = RgbImage::from_pixel(wide * cell_w + GAP_PX, used * cell_h + GAP_PX, PAPER);
         for (i, (time_s, jpeg)) in page.iter().enumerate() {
             let (x, y) = (i as u32 % columns * cell_w + GAP_PX, i as u32 / columns * cell_h + GAP_PX);
-            let picture = decode(jpeg)?;
+            let picture = image::load_from_memory_with_format(jpeg, ImageFormat::Jpeg).map_err(unreadable)?.to_rgb8();
             image::imageops::replace(&mut sheet, &picture, x.into(), y.into());
-            write(&mut sheet, &clock(*time_s), x, y + first.height() + DOT_PX);
+            write(&mut sheet, &clock(*time_s), x, y + most_h + DOT_PX);
         }
         let name = if pages.len() == 1 { "contact.jpg".into() } else { format!("contact_{:03}.jpg", number + 1) };
         Ok((name, sheet_jpeg(&sheet)?))
@@ -113,6 +119,13 @@ mod tests {
         let sheet = image::load_from_memory(&all[0].1).unwrap();
         assert_eq!((sheet.width(), sheet.height()), (3 * 188 + 8, 320 + 21 + 8 + 8));
         assert!(sheets(&[(0.0, b"no picture".to_vec())]).is_err());
+    }
+
+    #[test]
+    fn frames_of_several_sizes_do_not_cover_each_other() {
+        let mixed = [frames(1, 320, 180), frames(1, 180, 320)].concat();
+        let sheet = image::load_from_memory(&sheets(&mixed).unwrap()[0].1).unwrap();
+        assert_eq!((sheet.width(), sheet.height()), (2 * 328 + 8, 320 + 21 + 8 + 8));
     }
 
     #[test]

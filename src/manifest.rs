@@ -365,7 +365,7 @@ impl Manifest {
         let number = times.len();
         let note = format!("{number} chosen frame(s) could not be decoded again for export: {}", times.join(", "));
         self.video.notes.push(note);
-        self.people = crate::pipeline::people(&kept, &self.options.edits);
+        self.people = crate::pipeline::people::of(&kept, &self.options.edits);
         self.frames = kept;
     }
 

@@ -13,24 +13,15 @@ use framesift::sampling::Detector;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Duration, Instant};
+use std::time::Instant;
+
+mod fuzz;
+
+use fuzz::Random;
 
 const WIDTH: usize = 64;
 const HEIGHT: usize = 48;
 const FRAMES: usize = 60;
-
-/// Deterministic numbers (splitmix64).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % n.max(1) as u64) as usize
-    }
-}
 
 fn pack() -> PackSpec {
     PackSpec::parse(include_str!("../models/pack.toml")).unwrap()
@@ -114,8 +105,7 @@ fn what_cannot_be_read_is_told() {
 
 #[test]
 fn no_manifest_and_no_options_crash() {
-    let seconds = std::env::var("FRAMESIFT_FUZZ_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(10);
-    let end = Instant::now() + Duration::from_secs(seconds);
+    let end = Instant::now() + fuzz::time(10);
     let mut session = scanned();
     let edits = json!({ "include": [3, 30], "exclude": [5], "people": [{ "id": 0, "same_as": 1 }], "only_people": [1], "split": [0, 1000] });
     let mut whole = serde_json::to_value(manifest(&mut session, &Options::default()).unwrap()).unwrap();

@@ -8,12 +8,14 @@ use framesift::inference::Model;
 use prost::Message;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tract_onnx::pb::{ModelProto, TensorProto};
 
 mod counting;
+mod fuzz;
 
 use counting::{HELD, PEAK};
+use fuzz::Random;
 
 const DETECTOR: &[u8] = include_bytes!("../models/centerface.int8.onnx");
 const EMBEDDER: &[u8] = include_bytes!("../models/mobilefacenet.int8.onnx");
@@ -68,20 +70,8 @@ fn shapes_that_do_not_fit_and_absurd_sizes_are_errors() {
     }
 }
 
-/// Numbers from a seed (xorshift).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 16) as usize % n.max(1)
-    }
-
-    fn number(&mut self) -> i64 {
-        [0, 1, -1, 2, 3, 7, 255, 65_536, i64::from(i32::MAX), i64::MAX, i64::MIN][self.below(11)]
-    }
+fn number(random: &mut Random) -> i64 {
+    [0, 1, -1, 2, 3, 7, 255, 65_536, i64::from(i32::MAX), i64::MAX, i64::MIN][random.below(11)]
 }
 
 /// Changes something that means something.
@@ -97,7 +87,7 @@ fn mutate(model: &mut ModelProto, random: &mut Random) {
         4 => {
             let dims = &mut graph.initializer[tensor].dims;
             let at = random.below(dims.len() + 1);
-            let number = random.number();
+            let number = number(random);
             if at < dims.len() { dims[at] = number } else { dims.push(number) }
         }
         5 => {
@@ -119,7 +109,7 @@ fn mutate(model: &mut ModelProto, random: &mut Random) {
             inputs.truncate(length);
         }
         8 => {
-            let number = random.number();
+            let number = number(random);
             let attributes = &mut graph.node[node].attribute;
             let at = random.below(attributes.len());
             if let Some(attribute) = attributes.get_mut(at) {
@@ -147,11 +137,10 @@ fn mutate(model: &mut ModelProto, random: &mut Random) {
 
 #[test]
 fn mutated_files_are_errors_or_work() {
-    let seconds = std::env::var("FRAMESIFT_FUZZ_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(20);
-    let start = Instant::now();
+    let (start, time) = (Instant::now(), fuzz::time(20));
     let mut random = Random(0x5eed_cafe);
     let (mut tried, mut refused) = (0, 0);
-    while start.elapsed() < Duration::from_secs(seconds) {
+    while start.elapsed() < time {
         let original = [DETECTOR, EMBEDDER][tried % 2];
         let mut file = original.to_vec();
         if random.below(4) == 0 {

@@ -42,12 +42,12 @@ pub fn people(faces: &[Appearance<'_>], min_cosine: f32) -> Vec<usize> {
     tracks.sort_by_key(|track| (std::cmp::Reverse(track.faces.len()), track.faces[0]));
     let n = tracks.len().min(MOST_TRACKS);
     let mut person: Vec<usize> = (0..tracks.len()).collect();
-    for (first, second, distance) in joined(faces, &tracks[..n]) {
+    join(faces, &tracks[..n], |first, second, distance| {
         if distance <= 1.0 - min_cosine {
             let name = person[first[0]];
-            first.iter().chain(&second).for_each(|&i| person[i] = name);
+            first.iter().chain(second).for_each(|&i| person[i] = name);
         }
-    }
+    });
     // Where there are too many tracks, the short ones join the nearest of the others.
     for (i, track) in tracks.iter().enumerate().skip(n) {
         let others = tracks[..n].iter().enumerate().filter(|(_, t)| !share_a_frame(faces, t, track));
@@ -73,7 +73,16 @@ pub fn split(faces: &[Appearance<'_>]) -> Vec<bool> {
     tracks.sort_by_key(|track| (std::cmp::Reverse(track.faces.len()), track.faces[0]));
     let n = tracks.len().min(MOST_TRACKS);
     let mut smaller = vec![false; faces.len()];
-    let Some((first, second, _)) = joined(faces, &tracks[..n]).pop() else { return smaller };
+    let (mut first, mut second) = (Vec::new(), Vec::new());
+    join(faces, &tracks[..n], |a, b, _| {
+        // The last that are joined are all of them.
+        if a.len() + b.len() == n {
+            (first, second) = (a.to_vec(), b.to_vec());
+        }
+    });
+    if second.is_empty() {
+        return smaller;
+    }
     let size = |group: &[usize]| group.iter().map(|&i| tracks[i].faces.len()).sum::<usize>();
     // Of two of a size the one that comes later.
     let begin = |group: &[usize]| group.iter().map(|&i| tracks[i].faces[0]).min();
@@ -90,11 +99,11 @@ pub fn split(faces: &[Appearance<'_>]) -> Vec<bool> {
     smaller
 }
 
-/// What average linkage joins, in order: the tracks of both sides, and their distance.
-fn joined(faces: &[Appearance<'_>], tracks: &[Track]) -> Vec<(Vec<usize>, Vec<usize>, f32)> {
+/// Tells `each` what average linkage joins, in order: the tracks of both sides, and their distance.
+fn join(faces: &[Appearance<'_>], tracks: &[Track], mut each: impl FnMut(&[usize], &[usize], f32)) {
     let n = tracks.len();
     if n < 2 {
-        return Vec::new();
+        return;
     }
     let mut distances = Vec::with_capacity(n * (n - 1) / 2);
     for (i, a) in tracks.iter().enumerate() {
@@ -106,13 +115,13 @@ fn joined(faces: &[Appearance<'_>], tracks: &[Track]) -> Vec<(Vec<usize>, Vec<us
     let tree = kodama::linkage(&mut distances, n, kodama::Method::Average);
     // Every step joins two clusters into cluster n + step.
     let mut members: Vec<Vec<usize>> = (0..n).map(|i| vec![i]).collect();
-    let join = |step: &kodama::Step<f32>| {
-        let (first, second) =
-            (std::mem::take(&mut members[step.cluster1]), std::mem::take(&mut members[step.cluster2]));
-        members.push([first.as_slice(), second.as_slice()].concat());
-        (first, second, step.dissimilarity)
-    };
-    tree.steps().iter().map(join).collect()
+    for step in tree.steps() {
+        let mut joined = std::mem::take(&mut members[step.cluster1]);
+        let mut second = std::mem::take(&mut members[step.cluster2]);
+        each(&joined, &second, step.dissimilarity);
+        joined.append(&mut second);
+        members.push(joined);
+    }
 }
 
 fn tracks(faces: &[Appearance<'_>], min_cosine: f32) -> Vec<Track> {

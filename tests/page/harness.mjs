@@ -34,6 +34,21 @@ export function pageTest(name, run, options) {
   });
 }
 
+/** The page in another tab of the same browser profile. */
+export async function visit(context, origin) {
+  const page = await context.newPage();
+  await page.goto(`${origin}/`);
+  await page.locator('body:not([data-state="loading"])').waitFor();
+  return page;
+}
+
+/** The page's own private folder in the place of one that a person would choose. */
+export const INTO_PRIVATE_FOLDER = {
+  init: () => {
+    window.showDirectoryPicker = async () => (await navigator.storage.getDirectory()).getDirectoryHandle('out', { create: true });
+  },
+};
+
 export async function choose(page, file) {
   await page.locator('#file').setInputFiles(file);
   await waitForState(page, 'ready');

@@ -5,15 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { serve } from '../../scripts/lib/serve.mjs';
 import { ROOT } from '../../scripts/lib/tools.mjs';
-import { download, pageTest, scan } from './harness.mjs';
+import { download, pageTest, scan, visit } from './harness.mjs';
 import { media } from './media.mjs';
-
-async function visit(context, origin) {
-  const page = await context.newPage();
-  await page.goto(`${origin}/`);
-  await page.locator('body:not([data-state="loading"])').waitFor();
-  return page;
-}
 
 pageTest('after the first visit the whole job works without a network', async ({ page, context, server }) => {
   await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));

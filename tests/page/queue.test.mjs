@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { setOptions, waitForState } from '../../scripts/lib/browser.mjs';
 import { readZip } from '../../scripts/lib/zip.mjs';
-import { pageTest } from './harness.mjs';
+import { INTO_PRIVATE_FOLDER, pageTest } from './harness.mjs';
 import { media } from './media.mjs';
 
 const states = (page) => page.locator('.queue li').evaluateAll((items) => items.map((item) => item.dataset.item));
@@ -12,12 +12,6 @@ async function chooseAll(page, names) {
   await page.locator('#file').setInputFiles(names.map(media));
   await page.locator('body[data-state="ready"]').waitFor();
 }
-
-const INTO_PRIVATE_FOLDER = {
-  init: () => {
-    window.showDirectoryPicker = async () => (await navigator.storage.getDirectory()).getDirectoryHandle('out', { create: true });
-  },
-};
 
 pageTest('all videos are scanned and saved, each into a folder of its own, and a bad one does not stop the others', async ({ page }) => {
   await chooseAll(page, ['people.mp4', 'text.mp4', 'vp9.webm']);
@@ -71,7 +65,7 @@ pageTest('one of several is scanned, left for another, and come back to', async 
   assert.equal(await page.locator('.gallery li').count(), kept);
   // What was decided by hand is saved when all is.
   await page.locator('.gallery .decide').first().click();
-  await page.waitForFunction(() => document.body.dataset.choices === '2' || document.querySelector('.decided') || document.querySelector('#undo').getAttribute('aria-disabled') === 'false');
+  await page.locator('#undo[aria-disabled="false"]').waitFor();
   const first = page.waitForEvent('download');
   await page.locator('#all-zip').click();
   const manifest = JSON.parse((await readZip(await (await first).path())).get('manifest.json').toString('utf8'));

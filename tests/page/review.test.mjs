@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PageFailure, waitForState } from '../../scripts/lib/browser.mjs';
 import { ROOT } from '../../scripts/lib/tools.mjs';
-import { choose, download, pageTest, saved, scan } from './harness.mjs';
+import { INTO_PRIVATE_FOLDER, choose, download, pageTest, saved, scan } from './harness.mjs';
 import { media } from './media.mjs';
 
 const PHOTO = join(ROOT, 'node_modules/@vladmandic/face-api/demo/sample6.jpg');
@@ -228,12 +228,7 @@ pageTest('a folder gets the same as the ZIP, in the formats that were chosen', a
   await page.locator('#save-folder').click();
   await page.waitForFunction(() => /people-framesift-2/.test(document.querySelector('#saved').textContent));
   assert.equal((await context.pages()).length, 1);
-}, {
-  // The page's own private folder in the place of one that a person would choose.
-  init: () => {
-    window.showDirectoryPicker = async () => (await navigator.storage.getDirectory()).getDirectoryHandle('out', { create: true });
-  },
-});
+}, INTO_PRIVATE_FOLDER);
 
 pageTest('a set that was saved brings its options and decisions back', async ({ page }) => {
   const file = media('people.mp4');

@@ -1,10 +1,12 @@
 /** The page: choose a file, look at it, run, review, save. */
 
 import { loadAssets, lockNetwork } from './assets';
-import { describeApp } from './offline';
+import { givenName, personName, personNumber, really, usualName } from './edits';
 import { Engine } from './engine';
 import { History } from './history';
-import { DEFAULT_OPTIONS, type Edits, FIRST_SPLIT, type KeptFace, type Manifest, type Options, type PersonEdit } from './manifest';
+import { DEFAULT_OPTIONS, type Edits, type Manifest, type Options, type PersonEdit } from './manifest';
+import { describeApp } from './offline';
+import { Pictures } from './pictures';
 import type { Candidate, Failure, FromJob, Kept, KeptScan, VideoFacts } from './protocol';
 import { fromFragment, toConfig, toFragment } from './share';
 import { T, bytesText, timeText } from './text';
@@ -32,8 +34,7 @@ let reference: string[] = [];
 let file: File | undefined;
 let opening = 0;
 let [start_s, duration_s] = [0, 0];
-const thumbnails = new Map<number, Blob>();
-const portraits = new Map<number, { bbox: Candidate['faces'][number]['bbox']; blob: Blob }[]>();
+const pictures = new Pictures((indices) => engine?.pictures(indices));
 const history = new History<Options>();
 
 // --- the page's parts -------------------------------------------------------
@@ -82,7 +83,7 @@ const share = h(
 const keep = h('input', { type: 'checkbox', id: 'keep', checked: true });
 const start = h('button', { type: 'button', class: 'primary', id: 'start', onclick: () => run(false) }, T.start);
 const resume = h('button', { type: 'button', class: 'primary', id: 'resume', hidden: true, onclick: () => run(true) });
-const forgetKept = h('button', { type: 'button', class: 'link', id: 'forget', hidden: true, onclick: () => engine?.forget() }, T.kept.forget);
+const forgetKept = h('button', { type: 'button', class: 'link', id: 'forget', hidden: true, onclick: forgetOpen }, T.kept.forget);
 const startRow = h(
   'div',
   { class: 'start-row' },
@@ -98,25 +99,25 @@ const undo = h('button', { type: 'button', class: 'secondary', id: 'undo', oncli
 const redo = h('button', { type: 'button', class: 'secondary', id: 'redo', onclick: () => travel('redo') }, T.result.redo);
 const summaryBox = h('div', { class: 'summary' });
 const gallery = new Gallery({
-  thumbnail: (index) => thumbnails.get(index),
-  personName,
-  personTag: (person) => edits.people?.find(({ id }) => id === person)?.name ?? personNumber(person),
+  thumbnail: (index) => pictures.thumbnail(index),
+  personName: (person) => personName(edits, person),
+  personTag: (person) => givenName(edits, person) ?? personNumber(edits, person),
   decided: (index) => (edits.include?.includes(index) ? true : edits.exclude?.includes(index) ? false : undefined),
   open: (index) => manifest && viewer.open(manifest, index),
   decide,
 });
 const timeline = new Timeline((scene) => gallery.showScene(scene));
 const people = new People({
-  portrait,
-  personName,
-  only: () => [...new Set((edits.only_people ?? []).map(really))],
+  portrait: (index, face) => pictures.portrait(index, face),
+  personName: (person) => personName(edits, person),
+  only: () => [...new Set((edits.only_people ?? []).map((person) => really(edits, person)))],
   setOnly: (person, only) => {
-    const others = (edits.only_people ?? []).filter((other) => really(other) !== person);
+    const others = (edits.only_people ?? []).filter((other) => really(edits, other) !== person);
     edit({ only_people: only ? [...others, person] : others });
   },
   everyone: () => edit({ only_people: [] }),
   rename: (person, name) => editPerson(person, name === '' ? {} : { name }, 'name'),
-  usualName: (person) => T.people.person(personNumber(person)),
+  usualName: (person) => usualName(edits, person),
   split: (person) => edit({ split: [...(edits.split ?? []), person] }),
   join: (person, into) => editPerson(person, into === undefined ? {} : { same_as: into }, 'same_as'),
   joined: () => (edits.people ?? []).flatMap(({ id, same_as }) => (same_as === undefined ? [] : [{ id, into: same_as }])),
@@ -125,8 +126,8 @@ const people = new People({
   lookingFor: () => reference,
 });
 const viewer = new Viewer({
-  thumbnail: (index) => thumbnails.get(index),
-  personName,
+  thumbnail: (index) => pictures.thumbnail(index),
+  personName: (person) => personName(edits, person),
   request: (index) => engine?.frame(index),
   decide,
   closed: (index) => gallery.focusNear(index),
@@ -241,10 +242,9 @@ function takeOver(set: Manifest): void {
   const parts = [applies ? T.imported.now(video.name) : isOpen && state === 'ready' ? T.imported.ready(video.name) : T.imported.open(video.name)];
   if (photos.length > 0) parts.push(T.imported.photos(photos.join(', ')));
   say(parts.join(' '));
-  if (state !== 'done') return;
+  if (applies) edits = decided;
   changed(false);
   if (!applies) return;
-  edit({ include: [], exclude: [], people: [], split: [], only_people: [], ...decided });
   // Frames that the scan had not thought of are decoded again.
   for (const index of decided.include ?? []) if (!isCandidate(index)) engine?.include(index, options());
 }
@@ -341,10 +341,10 @@ function rounded(value: number): number {
 
 /** Whether a kept scan is what the form asks for. */
 function fits(one: Kept): boolean {
-  const { budget, similarity, detector } = form.read();
-  const kept = one.options;
-  const sameDetector = kept.detector.name === detector.name && (detector.threshold === undefined || detector.threshold === kept.detector.threshold);
-  return kept.budget === budget && rounded(kept.similarity) === similarity && sameDetector;
+  const [then, now] = [one.options, form.read()];
+  const { name, threshold = then.detector.threshold } = now.detector;
+  const sameDetector = then.detector.name === name && then.detector.threshold === threshold;
+  return then.budget === now.budget && rounded(then.similarity) === now.similarity && sameDetector;
 }
 
 /** What is kept of the open file's scan. */
@@ -357,6 +357,11 @@ function showKept(next: Kept | undefined): void {
   resume.textContent = next ? T.kept.resume(next.done_s, next.ended) : '';
   start.textContent = next ? T.kept.again : T.start;
   start.className = next ? 'secondary' : 'primary';
+}
+
+function forgetOpen(): void {
+  engine?.forget();
+  start.focus();
 }
 
 function showKeptScans(scans: KeptScan[]): void {
@@ -375,28 +380,13 @@ function showKeptScans(scans: KeptScan[]): void {
   keptScans.hidden = items.length === 0;
 }
 
-/** Small pictures are asked for so many at a time, so that nothing waits for them. */
-const PICTURES = 16;
-let fetching = false;
-/** Candidates whose pictures were asked for. */
-const asked = new Set<number>();
-
-/** Asks for the pictures that went with an earlier scan, kept frames first. */
 function fetchPictures(): void {
-  if (!manifest || state !== 'done' || fetching) return;
-  const wanted = [...manifest.frames, ...manifest.rejected].map(({ index }) => index).filter((index) => !thumbnails.has(index) && !asked.has(index));
-  const next = wanted.slice(0, PICTURES);
-  if (next.length === 0) return;
-  fetching = true;
-  for (const index of next) asked.add(index);
-  engine?.pictures(next);
+  if (manifest && state === 'done') pictures.fetch(manifest);
 }
 
 /** Drops what belongs to the last scan. */
 function forget(): void {
-  thumbnails.clear();
-  portraits.clear();
-  asked.clear();
+  pictures.clear();
   gallery.clear();
   people.clear();
   history.clear();
@@ -495,38 +485,6 @@ function showHistory(): void {
   redo.setAttribute('aria-disabled', String(!history.canRedo));
 }
 
-/** Who a person really is, as the result has it. */
-function really(person: number): number {
-  const seen = new Set<number>();
-  let now = person;
-  for (let next: number | undefined = now; next !== undefined && !seen.has(next); next = edits.people?.find(({ id }) => id === now)?.same_as) {
-    seen.add(next);
-    now = next;
-  }
-  return now;
-}
-
-function personName(person: number): string {
-  return edits.people?.find(({ id }) => id === person)?.name ?? T.people.person(personNumber(person));
-}
-
-/** From 1; who was split from person 3 is 3b, the next one 3c. */
-function personNumber(person: number): string {
-  const split = edits.split ?? [];
-  const root = (one: number): number => {
-    const number = one - FIRST_SPLIT;
-    const from = split[number];
-    return number < 0 || from === undefined || from >= one ? one : root(from);
-  };
-  const before = split.slice(0, Math.max(0, person - FIRST_SPLIT));
-  const letters = before.filter((_, i) => root(FIRST_SPLIT + i) === root(person)).length;
-  return `${root(person) + 1}${person < FIRST_SPLIT ? '' : String.fromCharCode('b'.charCodeAt(0) + letters)}`;
-}
-
-function portrait(index: number, { bbox }: KeptFace): Blob | undefined {
-  return portraits.get(index)?.find((one) => one.bbox.every((v, i) => Math.abs(v - (bbox[i] ?? 0)) < 0.01))?.blob;
-}
-
 // --- what the job says ----------------------------------------------------------
 
 function receive(data: FromJob): void {
@@ -548,10 +506,9 @@ function receive(data: FromJob): void {
       fail(T.kept.unrecorded[data.because]);
       break;
     case 'pictured':
-      if (!data.all) for (const index of asked) if (!thumbnails.has(index)) asked.delete(index);
+      pictures.answered(data.all);
       gallery.fillPictures();
       people.fillPictures();
-      fetching = false;
       fetchPictures();
       break;
     case 'opened':
@@ -570,9 +527,9 @@ function receive(data: FromJob): void {
     case 'restarted':
       // What was scanned went with the workers.
       forget();
-      fetching = false;
       enter('opening');
-      before = { state: 'idle', file: undefined };
+      // The failure that follows is not the file's.
+      before = { state: 'idle', file };
       if (file && engine) opening = engine.open(file, true);
       else enter('idle');
       break;
@@ -674,13 +631,11 @@ function showSaved({ frames }: Manifest, text: string): void {
   exporting.zip.focus();
 }
 
-function receiveCandidate({ index, time_s, thumbnail, faces }: Candidate): void {
-  const blob = new Blob([thumbnail], { type: 'image/jpeg' });
-  thumbnails.set(index, blob);
-  portraits.set(index, faces.map(({ bbox, jpeg }) => ({ bbox, blob: new Blob([jpeg], { type: 'image/jpeg' }) })));
+function receiveCandidate(candidate: Candidate): void {
+  const thumbnail = pictures.add(candidate);
   if (state !== 'running') return;
-  liveTimeline.candidate(time_s, faces.length > 0);
-  void running.candidate(blob);
+  liveTimeline.candidate(candidate.time_s, candidate.faces.length > 0);
+  void running.candidate(thumbnail);
 }
 
 function showFacts(f: VideoFacts): void {

@@ -83,7 +83,7 @@ export class ExportFiles {
   private async *entries(): AsyncGenerator<Entry> {
     const { lost, written, manifest, hooks } = this;
     const lastModified = new Date();
-    const withSheets = manifest.options.also?.includes('contact') ?? false;
+    const withSheets = hasSheets(manifest);
     const thumbnails: Uint8Array<ArrayBuffer>[] = [];
     for await (const { frame, files } of encoded(this.track, manifest, this.pool, hooks.cancelled)) {
       if (hooks.cancelled()) return;
@@ -129,6 +129,10 @@ async function write(root: FileSystemDirectoryHandle, path: string, input: Entry
     await target.abort().catch(() => undefined);
     throw error;
   }
+}
+
+function hasSheets({ options }: Manifest): boolean {
+  return options.also?.includes('contact') ?? false;
 }
 
 function withoutLost(manifest: Manifest, frames: KeptFrame[], lost: KeptFrame[]): Manifest {
@@ -184,7 +188,7 @@ async function* encoded(
     }
     if (sample) {
       const faces = frame.faces.map(({ bbox, landmarks }) => ({ bbox, landmarks }));
-      const stills = { format: options.format, crops: options.crops, faces, thumbnail: options.also?.includes('contact') ?? false };
+      const stills = { format: options.format, crops: options.crops, faces, thumbnail: hasSheets(manifest) };
       const files = await pool.encode(await pixelsOf(sample, pool), stills, options.workers);
       // Its failure is met when its turn comes.
       files.result.catch(() => undefined);

@@ -9,8 +9,9 @@ import type { Assets, Failure, FromJob, Portrait, Progress, ToJob } from '../pro
 import { type FrameLayout, type Reserve, copyFrame, decodedFrames, samplesAt } from './decode';
 import { ExportFiles, type NamedFile, pixelsOf, removeLeftovers } from './export';
 import { UserError, describe } from './failure';
-import { Journal, forgetScan, keptScans } from './journal';
+import { forgetScan, keptScans } from './journal';
 import { Pool } from './pool';
+import { Recording } from './recording';
 import { type OpenVideo, listedTimes, openVideo } from './video';
 import { type Loaded, load } from './wasm';
 
@@ -21,6 +22,8 @@ const PROGRESS_MS = 100;
 /** What went wrong in a damaged file is told so often; the rest is counted. */
 const NOTES = 20;
 
+/** Entries of a journal are taken so many at once. */
+const ENTRIES_AT_ONCE = 64;
 /** So many analyses that fail before one succeeds end a scan. */
 const MOST_FAILED = 8;
 
@@ -45,10 +48,8 @@ class Job {
   private readonly loaded: Loaded;
   private readonly pool: Pool;
   private video: OpenVideo | undefined;
-  /** Where the open file's scan is recorded. */
-  private journal: Journal | undefined;
-  /** Name of the one for which there was no more room. */
-  private full: string | undefined;
+  /** What is kept of the open file's scan. */
+  private readonly recording: Recording;
   /** The scan under way or done; `scanned` follows when it is complete. */
   private scan: Scan | undefined;
   private scanned: { scan: Scan; video: Video; timings_s: Record<string, number> } | undefined;
@@ -68,6 +69,7 @@ class Job {
   ) {
     this.loaded = load(assets);
     this.pool = new Pool(ports, (worker) => send({ type: 'stuck', worker }));
+    this.recording = new Recording(this.wasm, send);
   }
 
   get wasm(): Loaded['wasm'] {
@@ -103,14 +105,14 @@ class Job {
     switch (request.type) {
       case 'open': {
         await this.open(request.file, request.keep);
-        const kept = this.journal?.kept();
+        const kept = this.recording.kept();
         send({ type: 'opened', facts: this.opened().facts, request: request.request, ...(kept && { kept }) });
         break;
       }
       case 'scan':
         try {
-          if (request.keep || request.resume) await this.findJournal(request.resume);
-          else await this.unrecord();
+          if (request.keep || request.resume) await this.recording.find(this.opened().file, request.resume);
+          else await this.recording.remove();
           await this.scanVideo(this.opened(), request.options, request.resume, request.keep);
         } catch (error) {
           this.forget();
@@ -125,7 +127,7 @@ class Job {
       case 'forget':
         if (request.id !== undefined) await forgetScan(request.id);
         else {
-          await this.unrecord();
+          await this.recording.remove();
           this.tellKept();
         }
         break;
@@ -161,12 +163,12 @@ class Job {
     this.forget();
     this.video?.input.dispose();
     this.video = video;
-    // The same file may be opened again to go on with its scan; that of another one is over, unless the user may come back.
-    const before = this.journal?.id ?? this.full;
-    this.journal?.leave();
-    this.full = undefined;
-    this.journal = await Journal.open(this.loaded.wasm, file);
-    if (before && !keep && before !== this.journal?.id) await forgetScan(before);
+    await this.recording.turnTo(file, keep);
+  }
+
+  private tellKept(): void {
+    const kept = this.recording.kept();
+    send({ type: 'kept', ...(kept && { kept }) });
   }
 
   private async readManifest(file: File): Promise<{ manifest: Manifest } | { failure: Failure }> {
@@ -177,48 +179,6 @@ class Job {
     } catch (error) {
       return { failure: { title: `“${file.name}” cannot be read: ${error instanceof Error ? error.message : String(error)}.`, advice } };
     }
-  }
-
-  /** Where the scan is recorded, if the browser can; what is kept there is not begun over without the user’s knowing. */
-  private async findJournal(resume: boolean): Promise<void> {
-    if (this.journal) return;
-    this.journal = await Journal.open(this.wasm, this.opened().file);
-    if (!this.journal) send({ type: 'unrecorded', because: 'elsewhere' });
-    else if (!resume && this.journal.kept()) {
-      throw new UserError('An earlier scan of this file is kept, which had been in use.', 'Go on with it, or press “Scan from the start”.');
-    }
-  }
-
-  /** The scan of the open file is not to be found later. */
-  private async unrecord(): Promise<void> {
-    const { journal, full } = this;
-    this.journal = undefined;
-    this.full = undefined;
-    await journal?.remove();
-    if (full) await forgetScan(full);
-  }
-
-  private tellKept(): void {
-    const kept = this.journal?.kept();
-    send({ type: 'kept', ...(kept && { kept }) });
-  }
-
-  /** Adds to what is kept of the scan. Without room the scan goes on. */
-  private record(write: (journal: Journal) => void): void {
-    if (!this.journal?.isOpen) return;
-    try {
-      write(this.journal);
-    } catch {
-      this.stopRecording();
-    }
-  }
-
-  /** What is kept so far can still be gone on from. */
-  private stopRecording(): void {
-    this.full = this.journal?.id;
-    this.journal?.leave();
-    this.journal = undefined;
-    send({ type: 'unrecorded', because: 'full' });
   }
 
   private reading(): void {
@@ -283,7 +243,7 @@ class Job {
     const earlier = await this.begin(scan, track, reserve, resume);
     // What is kept cannot be gone on from: it is found again.
     if (earlier === 'unfit') return this.scanVideo(video, options, false, keep);
-    if (!keep) await this.unrecord();
+    if (!keep) await this.recording.remove();
     const { notes = [], more_notes: moreNotesBefore = 0, ended = false } = earlier.checkpoint;
     let moreNotes = moreNotesBefore;
     let decoded = scan.frames;
@@ -306,7 +266,7 @@ class Job {
       else moreNotes += 1;
     };
     const checkpoint = (ended: boolean) =>
-      this.record((journal) => journal.write(scan.journal_frames({ notes, more_notes: moreNotes, ended, ...(hdr && { hdr }) })));
+      this.recording.add(() => scan.journal_frames({ notes, more_notes: moreNotes, ended, ...(hdr && { hdr }) }));
     if (decoded > 0) send({ type: 'scenes', starts_s: [...scan.scene_starts()] });
     const onTry = () => this.progress('scan', decoded, expected, true);
     for await (const sample of ended ? [] : decodedFrames(track, times_s, note, onTry, earlier.last_s)) {
@@ -368,20 +328,20 @@ class Job {
 
   /** Begins to record a scan, or feeds it with what was recorded before; `unfit` where that cannot be gone on from. */
   private async begin(scan: Scan, track: OpenVideo['track'], reserve: Reserve, resume: boolean): Promise<Earlier | 'unfit'> {
-    const { journal } = this;
-    if (!journal) return resume ? 'unfit' : { checkpoint: {} };
-    const first = scan.begin_journal(journal.video);
+    const { recording } = this;
+    if (recording.video === undefined) return resume ? 'unfit' : { checkpoint: {} };
+    const first = scan.begin_journal(recording.video);
     if (!resume) {
-      await journal.begin(first).catch(() => this.stopRecording());
+      await recording.begin(first);
       return { checkpoint: {} };
     }
-    let index = 0;
-    for (const entry of journal.entries()) {
+    let taken = 0;
+    for (const entry of recording.entries()) {
       // Of another version, or other models.
-      if (index === 0 && (entry.length !== first.length || entry.some((byte, i) => byte !== first[i]))) return 'unfit';
-      if (!this.loaded.wasm.journal_entry(entry)) break;
-      if (index++ > 0) scan.replay(entry);
-      if (index % 64 > 0) continue;
+      if (taken === 0 && (entry.length !== first.length || entry.some((byte, i) => byte !== first[i]))) return 'unfit';
+      if (!scan.replay(entry)) break;
+      taken += 1;
+      if (taken % ENTRIES_AT_ONCE > 0) continue;
       // So that a cancel is heard.
       this.progress('count', scan.frames, 0);
       await new Promise((resolve) => setTimeout(resolve));
@@ -411,7 +371,7 @@ class Job {
     result
       .then(({ faces, thumbnail, portraits }) => {
         scan.set_faces(index, faces);
-        if (!this.scanned) this.record((journal) => journal.write(scan.journal_faces(index)));
+        if (!this.scanned) this.recording.add(() => scan.journal_faces(index));
         this.analysed += 1;
         const shown = portraits.map((jpeg, i): Portrait => ({ bbox: faces[i]?.bbox ?? [0, 0, 0, 0], jpeg }));
         const pictures = [thumbnail, ...portraits].map((jpeg) => jpeg.buffer);
@@ -621,7 +581,7 @@ class Job {
     const exported = folder ? await files.toFolder(folder, name) : await files.toZip();
     this.throwIfCancelled();
     // The set is where the user wants it.
-    await this.unrecord();
+    await this.recording.remove();
     send({ type: 'exported', ...exported });
   }
 }

@@ -1,6 +1,7 @@
 /**
  * A scan's records in the browser's private file system, as it goes, so that a reload or a closed tab does not
- * lose it. What is written is the journal of `src/journal.rs`: measures of the frames and the faces found, no pictures.
+ * lose it. What is written is the journal of `src/journal.rs`: measures of the frames, a mosaic of each among them, and
+ * the faces found.
  */
 
 import type { Kept, KeptScan } from '../protocol';
@@ -28,6 +29,10 @@ async function toldApart(file: File): Promise<string> {
 async function sha256(bytes: BufferSource): Promise<string> {
   const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
   return [...hash].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+async function idOf(named: string): Promise<string> {
+  return `${JOURNAL_FILE}${await sha256(new TextEncoder().encode(named))}`;
 }
 
 /** Scans of other times that could be gone on with, as far as no other tab has them. */
@@ -72,8 +77,6 @@ type EntryView =
 export class Journal {
   /** Where the next entry goes; what is behind it is torn. */
   private end = 0;
-  /** Nothing is written any more: it was removed, or there is no room. */
-  private closed = false;
 
   private constructor(
     private readonly wasm: Wasm,
@@ -90,7 +93,7 @@ export class Journal {
   static async open(wasm: Wasm, video: File): Promise<Journal | undefined> {
     try {
       const named = await toldApart(video);
-      const id = `${JOURNAL_FILE}${await sha256(new TextEncoder().encode(named))}`;
+      const id = await idOf(named);
       const root = await navigator.storage.getDirectory();
       const release = await lock(id);
       if (!release) return undefined;
@@ -104,6 +107,11 @@ export class Journal {
     } catch {
       return undefined;
     }
+  }
+
+  /** Its name for a video; nothing where the browser hashes nothing for this page. */
+  static async idOf(video: File): Promise<string | undefined> {
+    return toldApart(video).then(idOf, () => undefined);
   }
 
   /** What an earlier scan has left in it, if it has come to anything. */
@@ -127,7 +135,7 @@ export class Journal {
   /** Its entries, the first one too, up to what is torn; what is written next goes behind those that were handed out. */
   *entries(): Generator<Uint8Array<ArrayBuffer>> {
     const { wasm, handle } = this;
-    if (!handle || this.closed) return;
+    if (!handle) return;
     const head = new Uint8Array(wasm.journal_head_bytes());
     this.end = 0;
     while (handle.read(head, { at: this.end }) === head.length) {
@@ -148,34 +156,24 @@ export class Journal {
     this.write(first);
   }
 
-  /** Adds an entry. An error where there is no room: then nothing more is written. */
+  /** Adds an entry. An error where there is no room. */
   write(entry: Uint8Array): void {
-    if (this.closed || !this.handle) return;
-    try {
-      if (this.handle.getSize() > this.end) this.handle.truncate(this.end);
-      // On a full disk it writes less, without an error.
-      if (this.handle.write(entry, { at: this.end }) < entry.length) throw new Error('there is no more room');
-      this.end += entry.length;
-      this.handle.flush();
-    } catch (error) {
-      this.closed = true;
-      throw error;
-    }
+    if (!this.handle) return;
+    if (this.handle.getSize() > this.end) this.handle.truncate(this.end);
+    // On a full disk it writes less, without an error.
+    if (this.handle.write(entry, { at: this.end }) < entry.length) throw new Error('there is no more room');
+    this.end += entry.length;
+    this.handle.flush();
   }
 
-  get isOpen(): boolean {
-    return !this.closed;
-  }
-
-  /** Leaves it as it is, for another time. */
+  /** Leaves it as it is, for another time; it is not used any more. */
   leave(): void {
-    this.closed = true;
     this.handle?.close();
     this.release();
   }
 
+  /** Removes it; it is not used any more. */
   async remove(): Promise<void> {
-    this.closed = true;
     this.handle?.close();
     await navigator.storage.getDirectory().then((root) => root.removeEntry(this.id)).catch(() => undefined);
     this.release();

@@ -1,0 +1,60 @@
+/** Small pictures of the candidates. Those of a scan that was gone on with come after its result. */
+
+import type { Box, KeptFace, Manifest } from './manifest';
+import type { Candidate } from './protocol';
+
+/** So many are asked for at a time, so that nothing waits for them. */
+const AT_A_TIME = 16;
+
+export class Pictures {
+  private readonly thumbnails = new Map<number, Blob>();
+  private readonly portraits = new Map<number, { bbox: Box; blob: Blob }[]>();
+  /** Candidates whose pictures were asked for, and whether an answer is to come. */
+  private readonly asked = new Set<number>();
+  private waiting = false;
+
+  /** `ask` is for some more of them. */
+  constructor(private readonly ask: (indices: number[]) => void) {}
+
+  /** Returns the thumbnail. */
+  add({ index, thumbnail, faces }: Candidate): Blob {
+    const picture = (jpeg: Uint8Array<ArrayBuffer>) => new Blob([jpeg], { type: 'image/jpeg' });
+    const blob = picture(thumbnail);
+    this.thumbnails.set(index, blob);
+    this.portraits.set(index, faces.map(({ bbox, jpeg }) => ({ bbox, blob: picture(jpeg) })));
+    return blob;
+  }
+
+  thumbnail(index: number): Blob | undefined {
+    return this.thumbnails.get(index);
+  }
+
+  portrait(index: number, { bbox }: KeptFace): Blob | undefined {
+    return this.portraits.get(index)?.find((one) => one.bbox.every((v, i) => Math.abs(v - (bbox[i] ?? 0)) < 0.01))?.blob;
+  }
+
+  /** Asks for some that are missing, kept frames first. */
+  fetch({ frames, rejected }: Manifest): void {
+    if (this.waiting) return;
+    const missing = [...frames, ...rejected].map(({ index }) => index).filter((index) => !this.thumbnails.has(index) && !this.asked.has(index));
+    const next = missing.slice(0, AT_A_TIME);
+    if (next.length === 0) return;
+    this.waiting = true;
+    for (const index of next) this.asked.add(index);
+    this.ask(next);
+  }
+
+  /** What was asked for has come; where not `all`, it is asked for again. */
+  answered(all: boolean): void {
+    this.waiting = false;
+    if (all) return;
+    for (const index of this.asked) if (!this.thumbnails.has(index)) this.asked.delete(index);
+  }
+
+  clear(): void {
+    this.thumbnails.clear();
+    this.portraits.clear();
+    this.asked.clear();
+    this.waiting = false;
+  }
+}
