@@ -58,7 +58,7 @@ await main(async () => {
   if (wasm) ensureNpmPackages();
   else await build();
   ensureModels(networks);
-  const folder = wasm ?? join(ROOT, 'www', 'wasm');
+  const folder = wasm ?? join(ROOT, 'npm', 'wasm');
   const { models: rows, device } = await measureAll(networks, { wasm: folder, rounds, budget_s: BUDGET_S });
   const models = rows.map((model) => ({ ...model, ...speedups(model), ...shares(model), ...rates(model) }));
   const means = geometricMeans(models);

@@ -1,4 +1,4 @@
-// Builds the static site into dist/: the wasm variants of wasm-pack.toml, then the page.
+// Builds the wasm variants of wasm-pack.toml, the static site into dist/, and the npm package into lib/.
 import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -25,7 +25,7 @@ async function buildWasm() {
   const rust = [output('rustc', ['-vV']) ?? '', ...contents('src', 'Cargo.toml', 'Cargo.lock', '.cargo')];
   for (const variant of config.variant) {
     const features = variant.features.length > 0 ? ['--features', variant.features.join(',')] : [];
-    const out = join(ROOT, 'www', 'wasm', variant.name);
+    const out = join(ROOT, 'npm', 'wasm', variant.name);
     mkdirSync(out, { recursive: true });
     unlessUnchanged(join(out, '.stamp'), join(out, 'framesift.js'), [...rust, JSON.stringify(config)], () => {
       run('cargo', ['build', '--locked', '--release', '--lib', '--no-default-features', '--target', 'wasm32-unknown-unknown', ...features]);
@@ -41,22 +41,37 @@ function contents(...paths) {
   return files.split('\n').flatMap((f) => (existsSync(join(ROOT, f)) ? [f, readFileSync(join(ROOT, f))] : []));
 }
 
-/** Everything that goes into the page. */
+/** Everything that goes into the page and the package. */
 function pageSources() {
-  const stamps = ['relaxed-simd', 'simd128'].map((variant) => readFileSync(join(ROOT, 'www', 'wasm', variant, '.stamp')));
-  return [...contents('www', 'models', 'package-lock.json', 'vite.config.mjs', 'tsconfig.json'), ...stamps];
+  const stamps = ['relaxed-simd', 'simd128'].map((variant) => readFileSync(join(ROOT, 'npm', 'wasm', variant, '.stamp')));
+  return [...contents('www', 'npm', 'models', 'package-lock.json', 'vite.config.mjs', 'tsconfig.json', 'tsconfig.lib.json'), ...stamps];
 }
 
-/** The licences that must travel with what the page contains. */
-function copyLicenses() {
-  const target = join(ROOT, 'dist', 'licenses');
+/** The licences that must travel with what page and package contain. */
+function copyLicenses(folder) {
+  const target = join(ROOT, folder, 'licenses');
   cpSync(join(ROOT, 'models', 'licenses'), join(target, 'models'), { recursive: true });
   for (const name of ['LICENSE-MIT', 'LICENSE-APACHE']) cpSync(join(ROOT, name), join(target, 'framesift', name));
-  for (const name of ['mediabunny', 'client-zip']) {
-    const folder = join(ROOT, 'node_modules', name);
-    const file = readdirSync(folder).find((f) => /^licen[cs]e/i.test(f));
-    if (file) cpSync(join(folder, file), join(target, name, file));
+  for (const [name, folder] of [['mediabunny', ''], ['client-zip', ''], ['@jsquash/webp', ''], ['@jsquash/webp', 'codec']]) {
+    const from = join(ROOT, 'node_modules', name, folder);
+    const file = readdirSync(from).find((f) => /^licen[cs]e/i.test(f));
+    if (file) cpSync(join(from, file), join(target, name, file));
   }
+}
+
+/** Declarations name their neighbours without an ending, which Node's way to resolve modules does not take. */
+function completeImports(folder) {
+  for (const file of readdirSync(folder).filter((name) => name.endsWith('.d.ts'))) {
+    const text = readFileSync(join(folder, file), 'utf8');
+    writeFileSync(join(folder, file), text.replace(/(from '\.\/[\w-]+)'/g, "$1.js'"));
+  }
+}
+
+function buildLibrary(bin) {
+  run(join(bin, 'vite'), ['build', '--mode', 'library']);
+  run(join(bin, 'tsc'), ['-p', 'tsconfig.lib.json']);
+  completeImports(join(ROOT, 'lib', 'types'));
+  copyLicenses('lib');
 }
 
 export async function build() {
@@ -65,10 +80,12 @@ export async function build() {
   await buildWasm();
   mkdirSync(join(ROOT, '.cache'), { recursive: true });
   const stamp = join(ROOT, '.cache', 'dist.stamp');
-  unlessUnchanged(stamp, join(ROOT, 'dist', 'index.html'), pageSources(), () => {
-    run(join(ROOT, 'node_modules', '.bin', 'tsc'), ['-p', 'tsconfig.json']);
-    run(join(ROOT, 'node_modules', '.bin', 'vite'), ['build']);
-    copyLicenses();
+  const bin = join(ROOT, 'node_modules', '.bin');
+  unlessUnchanged(stamp, join(ROOT, 'lib', 'types', 'index.d.ts'), pageSources(), () => {
+    run(join(bin, 'tsc'), ['-p', 'tsconfig.json']);
+    run(join(bin, 'vite'), ['build']);
+    copyLicenses('dist');
+    buildLibrary(bin);
   });
 }
 

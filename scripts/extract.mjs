@@ -21,7 +21,9 @@ const USAGE = `Usage: npm run extract -- VIDEO --out DIR [options]
   --min-face PX        smallest face that counts (default 20)
   --batch N            frames per batch (default 50)
   --workers N          analysis workers, 1-4 (default 4)
-  --format FORMAT      jpg (default) or png
+  --format FORMAT      jpg (default), webp or png
+  --quality N          of JPEG and WebP files, 1-100 (default 92)
+  --max-side PX        longer side of the frames that are written, at most
   --crops KIND         how faces are cut out: loose (default), arcface112, ffhq512, none
   --folders KIND       flat (default), scene or person
   --also KIND[,KIND]   files for other tools: imagefolder, coco, yolo, csv, contact
@@ -34,7 +36,7 @@ const CHOICES = {
   faces: ['ignore', 'prefer', 'require'],
   detector: ['default', 'content', 'adaptive', 'hash', 'hist', 'threshold'],
   sensitivity: ['low', 'normal', 'high'],
-  format: ['jpg', 'png'],
+  format: ['jpg', 'webp', 'png'],
   crops: ['loose', 'arcface112', 'ffhq512', 'none'],
   folders: ['flat', 'scene', 'person'],
   also: ['imagefolder', 'coco', 'yolo', 'csv', 'contact'],
@@ -58,6 +60,8 @@ function readArguments() {
         batch: { type: 'string' },
         workers: { type: 'string' },
         format: { type: 'string' },
+        quality: { type: 'string' },
+        'max-side': { type: 'string' },
         crops: { type: 'string' },
         folders: { type: 'string' },
         also: { type: 'string' },
@@ -105,6 +109,8 @@ function readArguments() {
       similarity: number('similarity', 0, 1, false),
       batch: number('batch', 1, 500, true),
       workers: number('workers', 1, 4, true),
+      quality: number('quality', 1, 100, true),
+      max_side: number('max-side', 16, 65535, true),
       faces: values.faces,
       detector: values.detector,
       sensitivity: values.sensitivity,

@@ -34,7 +34,7 @@ async function testPage() {
   await build();
   // The page's results are compared with the native command's.
   run('cargo', ['build', '--locked', '--bin', 'framesift']);
-  const files = ['page', 'review', 'queue', 'resume', 'offline', 'speed', 'corpus', 'fuzz'].map((name) => `tests/page/${name}.test.mjs`);
+  const files = ['page', 'review', 'queue', 'resume', 'offline', 'speed', 'corpus', 'fuzz', 'package'].map((name) => `tests/page/${name}.test.mjs`);
   if (existsSync(join(ROOT, '..', 'shared', 'media'))) files.push('tests/page/clips.test.mjs');
   run(process.execPath, ['--test', '--test-concurrency=1', ...files], { stdout: 1 });
 }

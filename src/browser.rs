@@ -12,6 +12,7 @@
 //! A scan can be recorded in a [`journal`], whose entries JavaScript stores one behind the other. After
 //! [`Scan::begin_journal`] a new scan takes those of an earlier one ([`Scan::replay`]) and goes on from there.
 
+use crate::error::Error;
 use crate::faces::pack::{Pack, PackSpec};
 use crate::faces::{Face, FaceAnalyzer};
 use crate::frame::{Frame, FrameLayout};
@@ -23,6 +24,7 @@ use crate::pipeline::{Measured, Measurer, Session};
 use crate::sampling::Candidate;
 use crate::sampling::selection::FacesMode;
 use crate::still::{self, Place, Stills};
+use image::{Rgb, RgbImage};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use wasm_bindgen::prelude::*;
@@ -49,6 +51,12 @@ fn from_js<T: DeserializeOwned>(value: JsValue) -> Result<T, JsError> {
 
 fn to_js(value: &impl Serialize) -> Result<JsValue, JsError> {
     value.serialize(&serde_wasm_bindgen::Serializer::json_compatible()).map_err(js_error)
+}
+
+/// By way of JSON, in which a float of 32 bits has no more digits than it needs: 0.8, and not 0.800000011920929.
+fn to_short_js(value: &impl Serialize) -> Result<JsValue, JsError> {
+    let json = serde_json::to_string(value).map_err(js_error)?;
+    js_sys::JSON::parse(&json).map_err(|e| JsError::new(&format!("{e:?}")))
 }
 
 /// A frame written into the batch, waiting to be processed.
@@ -132,7 +140,7 @@ pub fn journal_entry_bytes(head: &[u8]) -> Option<usize> {
 #[wasm_bindgen]
 pub fn journal_entry(entry: &[u8]) -> Result<JsValue, JsError> {
     let Some(entry) = read_entry(entry) else { return Ok(JsValue::UNDEFINED) };
-    to_js(&match entry {
+    to_short_js(&match entry {
         Entry::Begin(begin) => EntryView::Begin { current: begin.format == journal::FORMAT, begin },
         Entry::Frames(taken, checkpoint) => EntryView::Frames {
             frames: taken.len(),
@@ -380,6 +388,12 @@ impl Scan {
         Ok(())
     }
 
+    /// Says with whom no frame is to be kept, in the same way.
+    pub fn avoid(&mut self, references: JsValue) -> Result<(), JsError> {
+        self.session.avoid(from_js(references)?);
+        Ok(())
+    }
+
     /// Stores what the pool found in the candidate at frame `index`. `faces`: array of [`Face`].
     pub fn set_faces(&mut self, index: u32, faces: JsValue) -> Result<(), JsError> {
         let faces: Vec<Face> = from_js(faces)?;
@@ -400,7 +414,7 @@ impl Scan {
         let video: Video = from_js(video)?;
         let timings_s: BTreeMap<String, f64> = from_js(timings_s)?;
         self.session.detect(&options.detector, options.sensitivity).map_err(js_error)?;
-        to_js(&self.session.manifest(&options, &self.pack, video, &device(), timings_s))
+        to_short_js(&self.session.manifest(&options, &self.pack, video, &device(), timings_s))
     }
 }
 
@@ -451,7 +465,7 @@ impl Analyzer {
 /// Reads a `manifest.json`: a [`Manifest`], or an error that says what is wrong with it.
 #[wasm_bindgen]
 pub fn read_manifest(text: &str) -> Result<JsValue, JsError> {
-    to_js(&Manifest::read(text).map_err(js_error)?)
+    to_short_js(&Manifest::read(text).map_err(js_error)?)
 }
 
 /// The scenes of a [`Manifest`] as a table in PySceneDetect's form.
@@ -482,12 +496,32 @@ fn named_files(files: Vec<(String, Vec<u8>)>) -> js_sys::Array {
 }
 
 /// A chosen frame and its faces as files: array of `Uint8Array`, the frame
-/// first, then the faces. `layout`: [`FrameLayout`]; `stills`: [`Stills`].
+/// first, then the faces. `layout`: [`FrameLayout`]; `stills`: [`Stills`]. `webp` makes a WebP: a function of RGBA bytes
+/// (`Uint8Array`), width, height and quality (1–100) that returns a `Uint8Array`.
 #[wasm_bindgen]
-pub fn encode_stills(layout: JsValue, pixels: &[u8], stills: JsValue) -> Result<js_sys::Array, JsError> {
+pub fn encode_stills(
+    layout: JsValue,
+    pixels: &[u8],
+    stills: JsValue,
+    webp: Option<js_sys::Function>,
+) -> Result<js_sys::Array, JsError> {
     let (layout, stills): (FrameLayout, Stills) = (from_js(layout)?, from_js(stills)?);
     let picture = Frame::new(&layout, pixels).and_then(|f| f.to_rgb()).map_err(js_error)?;
-    let files = stills.of(&picture).map_err(js_error)?;
+    let encode_webp = |picture: &RgbImage, quality: u8| {
+        let error = |why: String| Error::Image(format!("cannot be made a WebP: {why}"));
+        let webp = webp.as_ref().ok_or_else(|| error("there is no encoder".into()))?;
+        let rgba: Vec<u8> = picture.pixels().flat_map(|&Rgb([r, g, b])| [r, g, b, u8::MAX]).collect();
+        let arguments = js_sys::Array::of4(
+            &js_sys::Uint8Array::from(rgba.as_slice()).into(),
+            &picture.width().into(),
+            &picture.height().into(),
+            &quality.into(),
+        );
+        let file = webp.apply(&JsValue::NULL, &arguments).map_err(|e| error(format!("{e:?}")))?;
+        let file: js_sys::Uint8Array = file.dyn_into().map_err(|_| error("the encoder gave nothing".into()))?;
+        Ok(file.to_vec())
+    };
+    let files = stills.of(&picture, &encode_webp).map_err(js_error)?;
     Ok(files.iter().map(|file| js_sys::Uint8Array::from(file.as_slice())).collect())
 }
 

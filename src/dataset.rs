@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::manifest::{KeptFace, KeptFrame, Manifest};
+use crate::still;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -59,15 +60,35 @@ fn called(manifest: &Manifest, person: usize) -> String {
     named.unwrap_or_else(|| format!("person {}", person + 1))
 }
 
+/// From pixels of the video to those of the files, across and down: frames may be written smaller.
+struct Scale {
+    size: (u32, u32),
+    x: f32,
+    y: f32,
+}
+
+impl Scale {
+    fn of(manifest: &Manifest) -> Self {
+        let (width, height) = (manifest.video.width.max(1), manifest.video.height.max(1));
+        let size = still::size_within((width, height), manifest.options.max_side_px);
+        Self { size, x: size.0 as f32 / width as f32, y: size.1 as f32 / height as f32 }
+    }
+
+    fn of_box(&self, [x, y, w, h]: [f32; 4]) -> [f32; 4] {
+        [x * self.x, y * self.y, w * self.x, h * self.y]
+    }
+}
+
 fn faces(manifest: &Manifest) -> impl Iterator<Item = (&KeptFrame, &KeptFace)> {
     manifest.frames.iter().flat_map(|frame| frame.faces.iter().map(move |face| (frame, face)))
 }
 
 fn imagefolder(manifest: &Manifest) -> Result<Vec<TextFile>> {
+    let scale = Scale::of(manifest);
     let inside = |path: &str, folder: &str| path.strip_prefix(folder).unwrap_or(path).to_string();
     let mut frames = String::new();
     for frame in &manifest.frames {
-        let boxes: Vec<_> = frame.faces.iter().map(|face| face.bbox).collect();
+        let boxes: Vec<_> = frame.faces.iter().map(|face| scale.of_box(face.bbox)).collect();
         let people: Vec<_> = frame.faces.iter().map(|face| called(manifest, face.person)).collect();
         frames += &text(&json!({
             "file_name": inside(&frame.file, "frames/"),
@@ -97,18 +118,20 @@ fn imagefolder(manifest: &Manifest) -> Result<Vec<TextFile>> {
 }
 
 fn coco(manifest: &Manifest) -> Value {
-    let (width, height) = (manifest.video.width, manifest.video.height);
+    let scale = Scale::of(manifest);
+    let (width, height) = scale.size;
     let image =
         |frame: &KeptFrame| json!({ "id": frame.index, "file_name": frame.file, "width": width, "height": height });
     let annotation = |(id, (frame, face)): (usize, (&KeptFrame, &KeptFace))| {
         // Two numbers a point, and 2 for one that is visible.
-        let points: Vec<f32> = face.landmarks.iter().flat_map(|&[x, y]| [x, y, 2.0]).collect();
+        let points: Vec<f32> = face.landmarks.iter().flat_map(|&[x, y]| [x * scale.x, y * scale.y, 2.0]).collect();
+        let bbox = scale.of_box(face.bbox);
         json!({
             "id": id + 1,
             "image_id": frame.index,
             "category_id": 1,
-            "bbox": face.bbox,
-            "area": face.bbox[2] * face.bbox[3],
+            "bbox": bbox,
+            "area": bbox[2] * bbox[3],
             "iscrowd": 0,
             "keypoints": points,
             "num_keypoints": face.landmarks.len(),
@@ -152,9 +175,10 @@ fn csv(manifest: &Manifest) -> String {
     let mut lines = String::from(
         "frame,time_s,scene,file,crop,person,name,x,y,width,height,score,quality,yaw_deg,pitch_deg,roll_deg,flags\n",
     );
+    let scale = Scale::of(manifest);
     for (frame, face) in faces(manifest) {
         let flags = face.flags.iter().map(|flag| format!("{flag:?}").to_lowercase()).collect::<Vec<_>>().join(" ");
-        let [x, y, w, h] = face.bbox;
+        let [x, y, w, h] = scale.of_box(face.bbox);
         let pose = &face.pose;
         lines += &format!(
             "{},{},{},{},{},{},{},{x},{y},{w},{h},{},{},{},{},{},{flags}\n",
@@ -258,6 +282,20 @@ mod tests {
             "{row}"
         );
         assert!(row.ends_with(",truncated"), "{row}");
+    }
+
+    #[test]
+    fn boxes_are_those_of_the_files() {
+        let mut manifest = manifest();
+        manifest.options.max_side_px = Some(50);
+        let files: std::collections::BTreeMap<String, String> = texts(&manifest).unwrap().into_iter().collect();
+        let coco: Value = serde_json::from_str(&files["coco.json"]).unwrap();
+        assert_eq!((&coco["images"][0]["width"], &coco["images"][0]["height"]), (&json!(50), &json!(25)));
+        assert_eq!(coco["annotations"][0]["bbox"], json!([37.5, 5.0, 25.0, 10.0]));
+        assert_eq!(coco["annotations"][0]["keypoints"].as_array().unwrap()[..3], [0.25, 0.5, 2.0].map(|v| json!(v)));
+        assert_eq!(files["frames/000007_0.280s.txt"], "0 0.875000 0.400000 0.250000 0.400000\n");
+        assert!(files["faces.csv"].contains(",37.5,5,25,10,"));
+        assert!(files["frames/metadata.jsonl"].contains("[37.5,5.0,25.0,10.0]"));
     }
 
     #[test]

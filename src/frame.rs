@@ -238,14 +238,26 @@ pub(crate) fn resize(
     dst_size: (usize, usize),
     pixel: fir::PixelType,
 ) -> Result<()> {
+    let shrinks = dst_size.0 * dst_size.1 < src_size.0 * src_size.1;
+    let filter = if shrinks { fir::FilterType::Box } else { fir::FilterType::Bilinear };
+    resize_by(src, src_size, dst, dst_size, pixel, filter)
+}
+
+/// The same by a filter of one's choice.
+pub(crate) fn resize_by(
+    src: &[u8],
+    src_size: (usize, usize),
+    dst: &mut [u8],
+    dst_size: (usize, usize),
+    pixel: fir::PixelType,
+    filter: fir::FilterType,
+) -> Result<()> {
     let image_error =
         |e: &dyn std::fmt::Display| Error::Frame(format!("cannot resize {src_size:?} to {dst_size:?}: {e}"));
     let from =
         fir::images::ImageRef::new(src_size.0 as u32, src_size.1 as u32, src, pixel).map_err(|e| image_error(&e))?;
     let mut to = fir::images::Image::from_slice_u8(dst_size.0 as u32, dst_size.1 as u32, dst, pixel)
         .map_err(|e| image_error(&e))?;
-    let shrinks = dst_size.0 * dst_size.1 < src_size.0 * src_size.1;
-    let filter = if shrinks { fir::FilterType::Box } else { fir::FilterType::Bilinear };
     let options = fir::ResizeOptions::new().resize_alg(fir::ResizeAlg::Convolution(filter)).use_alpha(false);
     fir::Resizer::new().resize(&from, &mut to, &options).map_err(|e| image_error(&e))
 }

@@ -26,7 +26,7 @@ use crate::manifest::{KeptFace, Manifest, Options, Video};
 use crate::pipeline::{Measured, Measurer, Session};
 use crate::sampling::Candidate;
 use crate::sampling::selection::FacesMode;
-use crate::still::{Place, Stills};
+use crate::still::Place;
 use log::Log;
 use pool::{Done, Pool, Task};
 use std::collections::BTreeMap;
@@ -355,6 +355,11 @@ impl Scanned {
         self.session.look_for(references);
     }
 
+    /// Says with whom no frame is to be kept; see [`Session::avoid`].
+    pub fn avoid(&mut self, references: Vec<Vec<f32>>) {
+        self.session.avoid(references);
+    }
+
     /// The result under `options`, without writing anything.
     pub fn manifest(&mut self, options: &Options, models: &Models) -> Result<Manifest> {
         self.session.detect(&options.detector, options.sensitivity)?;
@@ -409,7 +414,7 @@ impl Scanned {
                     Some(Decoded { layout, data, .. }) => {
                         let place = |face: &KeptFace| Place { bbox: face.bbox, landmarks: face.landmarks };
                         let faces = frame.faces.iter().map(place).collect();
-                        let stills = Stills { format: options.format, crops: options.crops, faces, thumbnail };
+                        let stills = options.stills(faces, thumbnail);
                         pool.submit(Task::Encode(stills), frame.index, layout, data)?;
                     }
                     None => {

@@ -11,7 +11,7 @@ use crate::sampling::Detector;
 use crate::sampling::pyscenedetect;
 use crate::sampling::scenes::{Sensitivity, TransitionKind};
 use crate::sampling::selection::{FacesMode, Reason};
-use crate::still::{Crops, Format};
+use crate::still::{self, Crops, Format, Place, Stills};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -23,6 +23,9 @@ pub const FIRST_SPLIT: usize = 1000;
 
 /// Most people that are split, which takes a while each.
 const MOST_SPLIT: usize = 200;
+
+/// Smallest frame that is written, by its longer side.
+const LEAST_SIDE_PX: u32 = 16;
 
 /// Highest number of a frame or a person that is believed.
 const MOST: u64 = 1 << 32;
@@ -173,6 +176,9 @@ pub struct Edits {
     /// Numbers of the people whose faces count; empty for everyone.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub only_people: Vec<usize>,
+    /// Numbers of the people with whom no frame is kept.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub without_people: Vec<usize>,
 }
 
 /// What the user says of a person.
@@ -242,6 +248,12 @@ pub struct Options {
     pub embeddings: bool,
     /// Format of the files.
     pub format: Format,
+    /// Quality of frames in formats with losses, 1–100.
+    pub quality: u8,
+    /// Longer side of the frames' files in pixels, at most; faces are cut out of the whole frame. All places in the
+    /// manifest are in pixels of the video nevertheless.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_side_px: Option<u32>,
     /// How faces are cut out.
     pub crops: Crops,
     /// How the files are sorted into folders.
@@ -255,6 +267,9 @@ pub struct Options {
     /// Names of the photos of those who are looked for; empty for everyone.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reference: Vec<String>,
+    /// Names of the photos of those with whom no frame is kept.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub avoid: Vec<String>,
     /// What the user decided by hand.
     #[serde(skip_serializing_if = "Edits::is_empty")]
     pub edits: Edits,
@@ -274,11 +289,14 @@ impl Default for Options {
             face_gates: vec![Flag::Blurred, Flag::Dark, Flag::Bright],
             embeddings: false,
             format: Format::default(),
+            quality: still::QUALITY,
+            max_side_px: None,
             crops: Crops::default(),
             folders: Folders::default(),
             names: String::new(),
             also: Vec::new(),
             reference: Vec::new(),
+            avoid: Vec::new(),
             edits: Edits::default(),
         }
     }
@@ -296,9 +314,17 @@ impl Options {
         within("workers", self.workers as f64, 1.0, 256.0)?;
         within("similarity", self.similarity.into(), 0.0, 1.0)?;
         within("min_face_px", self.min_face_px.into(), 0.0, 10_000.0)?;
+        within("quality", self.quality.into(), 1.0, 100.0)?;
+        within("max_side_px", self.max_side_px.unwrap_or(LEAST_SIDE_PX).into(), LEAST_SIDE_PX.into(), 65_535.0)?;
         within("the number of people who are split", self.edits.split.len() as f64, 0.0, MOST_SPLIT as f64)?;
         naming::check(&self.names)?;
         pyscenedetect::check(&self.detector)
+    }
+
+    /// What is made of a frame with such faces.
+    pub fn stills(&self, faces: Vec<Place>, thumbnail: bool) -> Stills {
+        let Self { format, quality, max_side_px, crops, .. } = *self;
+        Stills { format, quality, max_side_px, crops, faces, thumbnail }
     }
 }
 
@@ -431,6 +457,9 @@ pub struct KeptFace {
     /// How like the references it is, as the highest cosine with one of them; only where some are given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference_cosine: Option<f32>,
+    /// The same for those who are left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub avoid_cosine: Option<f32>,
     /// Path of the face's picture within the output, if faces are cut out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crop: Option<String>,

@@ -28,7 +28,7 @@ use crate::sampling::selection::{self, AROUND_S, Choice, Criteria, FacesMode, It
 use crate::sampling::similarity::RunOptions;
 use crate::sampling::{Candidate, Detector, Sampler};
 use crate::still::Crops;
-use people::Wanted;
+use people::Sought;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
@@ -136,6 +136,8 @@ pub struct Session {
     candidates: Vec<Record>,
     /// Identities of those who are looked for; none for everyone.
     references: Vec<Vec<f32>>,
+    /// Identities of those with whom no frame is kept.
+    avoided: Vec<Vec<f32>>,
     /// Whether faces have come since people were grouped.
     ungrouped: bool,
     /// Who was split since they were.
@@ -165,6 +167,7 @@ impl Session {
             boundaries: Vec::new(),
             candidates: Vec::new(),
             references: Vec::new(),
+            avoided: Vec::new(),
             ungrouped: false,
             split: None,
         }
@@ -337,6 +340,11 @@ impl Session {
         self.references = references;
     }
 
+    /// Says with whom no frame is to be kept, in the same way.
+    pub fn avoid(&mut self, references: Vec<Vec<f32>>) {
+        self.avoided = references;
+    }
+
     /// Frames taken so far.
     pub fn frames(&self) -> u64 {
         self.seen.len() as u64
@@ -478,10 +486,14 @@ impl Session {
     }
 
     /// What the choice sees of the candidates.
-    fn items<'a>(&'a self, starts: &'a [usize], options: &'a Options, wanted: Option<&Wanted<'a>>) -> Vec<Item<'a>> {
+    fn items<'a>(&'a self, starts: &'a [usize], options: &'a Options, people: &Asked<'a>) -> Vec<Item<'a>> {
         let glance = self.glance(starts);
         let item = |c: &'a Record| {
-            let is_wanted = |face: &Face, person| wanted.is_none_or(|wanted| wanted.is(face, person));
+            let is_wanted = |face: &Face, person| people.wanted.as_ref().is_none_or(|wanted| wanted.has(face, person));
+            // However small their faces are.
+            let is_unwanted = people.unwanted.as_ref().is_some_and(|unwanted| {
+                all_faces(c, options).into_iter().any(|(face, person)| unwanted.has(face, person))
+            });
             let counts =
                 move |(face, person): &(&Face, usize)| gate(face, options).is_none() && is_wanted(face, *person);
             let counting = || large_faces(c, options).filter(counts);
@@ -499,7 +511,8 @@ impl Session {
                     ..seen.look
                 },
                 faces: counting().map(|(face, person)| Shown { person, quality: face.quality }).collect(),
-                faceless: faceless(c, options, wanted),
+                faceless: faceless(c, options, people.wanted.is_some()),
+                spoilt: if is_unwanted { Some(Reason::UnwantedPerson) } else { seen.spoilt },
                 by_hand: by_hand(c.index, &options.edits),
                 ..seen
             }
@@ -521,17 +534,18 @@ impl Session {
         self.group_people(pack.embedder.same_person_cosine);
         self.split_people(&options.edits.split);
         let starts = self.starts(options.budget);
-        let wanted = self.wanted(options, pack.embedder.same_person_cosine);
-        let items = self.items(&starts, options, wanted.as_ref());
+        let min_cosine = pack.embedder.same_person_cosine;
+        let people = Asked { wanted: self.wanted(options, min_cosine), unwanted: self.unwanted(options, min_cosine) };
+        let items = self.items(&starts, options, &people);
         // Who looks for someone wants frames with them.
-        let faces = if wanted.is_some() { FacesMode::Require } else { options.faces };
+        let faces = if people.wanted.is_some() { FacesMode::Require } else { options.faces };
         let criteria = Criteria { budget: options.budget, similarity: options.similarity, faces };
         let Choice { kept, rejected } = selection::select(&items, &self.lengths_s(&starts), &criteria);
         let scene = |frame: u64| self.boundaries.partition_point(|b| b.frame <= frame);
         let kept = kept.into_iter().map(|i| &self.candidates[i]);
         let kept = kept.map(|c| {
             let seen = &self.seen[c.index as usize];
-            kept_frame(c, seen, scene(c.index), &video.name, options, wanted.as_ref())
+            kept_frame(c, seen, scene(c.index), &video.name, options, &people)
         });
         let frames: Vec<KeptFrame> = kept.collect();
         let rejected = rejected.into_iter().map(|(i, reason)| Rejected {
@@ -555,14 +569,13 @@ impl Session {
     }
 }
 
-fn kept_frame(
-    c: &Record,
-    seen: &Seen,
-    scene: usize,
-    video: &str,
-    options: &Options,
-    wanted: Option<&Wanted<'_>>,
-) -> KeptFrame {
+/// Whom the user asks for.
+struct Asked<'a> {
+    wanted: Option<Sought<'a>>,
+    unwanted: Option<Sought<'a>>,
+}
+
+fn kept_frame(c: &Record, seen: &Seen, scene: usize, video: &str, options: &Options, people: &Asked<'_>) -> KeptFrame {
     let ending = options.format.ending();
     let main = large_faces(c, options).map(|(_, person)| person).next();
     let called = |person: usize| match options.edits.name(person) {
@@ -590,7 +603,8 @@ fn kept_frame(
         flags: face.flags.clone(),
         person,
         embedding: options.embeddings.then(|| face.embedding.clone()),
-        reference_cosine: wanted.filter(|wanted| !wanted.references.is_empty()).map(|wanted| wanted.cosine(face)),
+        reference_cosine: people.wanted.as_ref().and_then(|wanted| wanted.likeness(face)),
+        avoid_cosine: people.unwanted.as_ref().and_then(|unwanted| unwanted.likeness(face)),
         crop: (options.crops != Crops::None)
             .then(|| format!("faces/{}{}.{ending}", folder(Some(person)), stem_of_face(number, person))),
     };
@@ -623,12 +637,15 @@ fn lies_in(ranges: &[Range<u64>], frame: u64) -> bool {
     after > 0 && ranges[after - 1].contains(&frame)
 }
 
-/// A candidate's faces that are large enough, and who they are.
+/// A candidate's faces, and who they are.
+fn all_faces<'a>(c: &'a Record, options: &Options) -> Vec<(&'a Face, usize)> {
+    c.faces.iter().flatten().zip(c.people.iter().map(|&person| options.edits.really(person))).collect()
+}
+
+/// Those that are large enough.
 fn large_faces<'a>(c: &'a Record, options: &Options) -> impl Iterator<Item = (&'a Face, usize)> + use<'a> {
     let least_px = options.min_face_px;
-    let faces = c.faces.iter().flatten().zip(c.people.iter().map(|&person| options.edits.really(person)));
-    let faces = faces.collect::<Vec<_>>().into_iter();
-    faces.filter(move |(face, _)| face.bbox[2].max(face.bbox[3]) >= least_px)
+    all_faces(c, options).into_iter().filter(move |(face, _)| face.bbox[2].max(face.bbox[3]) >= least_px)
 }
 
 /// What keeps a face from counting.
@@ -643,9 +660,9 @@ fn by_hand(index: u64, edits: &Edits) -> Option<bool> {
 }
 
 /// Why none of a candidate's faces counts, if that is so.
-fn faceless(c: &Record, options: &Options, wanted: Option<&Wanted<'_>>) -> Reason {
+fn faceless(c: &Record, options: &Options, someone_wanted: bool) -> Reason {
     let mut counting = large_faces(c, options).filter(|(face, _)| gate(face, options).is_none());
-    if wanted.is_some() && counting.next().is_some() {
+    if someone_wanted && counting.next().is_some() {
         return Reason::OtherPerson;
     }
     let best = large_faces(c, options).max_by(|(a, _), (b, _)| a.quality.total_cmp(&b.quality));

@@ -2,22 +2,24 @@
 
 use crate::error::{Error, Result};
 use crate::faces::{Landmarks, align};
-use crate::frame::resize;
-use fast_image_resize::PixelType;
+use crate::frame::{resize, resize_by};
+use fast_image_resize::{FilterType, PixelType};
 use image::{ImageEncoder, RgbImage};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use serde::{Deserialize, Serialize};
 
-/// Quality of frames, 1–100.
-const FRAME_QUALITY: u8 = 92;
-/// Quality of faces.
-const FACE_QUALITY: u8 = 95;
+/// Usual quality of frames, 1–100.
+pub const QUALITY: u8 = 92;
+/// Faces get so much more: they are small, and looked at more closely.
+const MORE_FOR_FACES: u8 = 3;
 /// Quality of contact sheets.
 const SHEET_QUALITY: u8 = 85;
 /// JPEG quality of thumbnails.
 const THUMBNAIL_QUALITY: u8 = 80;
 /// Longer side of a thumbnail in pixels.
 const THUMBNAIL_PX: usize = 320;
+/// Longest side of a WebP in pixels.
+const MOST_WEBP_PX: u32 = 16383;
 /// Side of a loose cut, as a multiple of the longer side of the face's box.
 const FACE_MARGIN: f32 = 1.6;
 
@@ -30,7 +32,7 @@ pub enum Format {
     Jpg,
     /// PNG, no losses.
     Png,
-    /// WebP, small losses; natively only.
+    /// WebP, small losses, and smaller than JPEG.
     Webp,
 }
 
@@ -70,29 +72,83 @@ pub struct Place {
 }
 
 /// The files that are made of a frame.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Stills {
     /// Format of all.
     pub format: Format,
+    /// Quality of frames in formats with losses, 1–100; that of faces is a little higher.
+    pub quality: u8,
+    /// Longer side of frames in pixels, at most; faces are cut out of the whole frame.
+    pub max_side_px: Option<u32>,
     /// How faces are cut out.
     pub crops: Crops,
     /// The faces.
     pub faces: Vec<Place>,
     /// Whether a small JPEG of the frame is made as well.
-    #[serde(default)]
     pub thumbnail: bool,
 }
 
+impl Default for Stills {
+    fn default() -> Self {
+        Self {
+            format: Format::default(),
+            quality: QUALITY,
+            max_side_px: None,
+            crops: Crops::default(),
+            faces: Vec::new(),
+            thumbnail: false,
+        }
+    }
+}
+
+/// Makes a WebP of a picture with a quality of 1–100. Natively that is [`webp`]; in the browser JavaScript does it, since
+/// there is no encoder with losses in Rust.
+pub type EncodeWebp<'a> = &'a dyn Fn(&RgbImage, u8) -> Result<Vec<u8>>;
+
 impl Stills {
     /// The files: the frame, then a face each, unless none are cut out, then the small JPEG.
-    pub fn of(&self, picture: &RgbImage) -> Result<Vec<Vec<u8>>> {
+    pub fn of(&self, picture: &RgbImage, webp: EncodeWebp<'_>) -> Result<Vec<Vec<u8>>> {
+        let (width, height) = size_within(picture.dimensions(), self.max_side_px);
+        let encode = |picture: &RgbImage, quality: u8, sampling| match self.format {
+            Format::Jpg => jpeg(picture, quality, sampling),
+            Format::Png => png(picture),
+            Format::Webp => webp_has(picture.dimensions()).and_then(|()| webp(picture, quality)),
+        };
         // Chroma of frames is stored at half size, as in nearly all video; that of faces as it is.
-        let frame = encode(picture, self.format, FRAME_QUALITY, SamplingFactor::F_2_2);
+        let frame = match picture.dimensions() == (width, height) {
+            true => encode(picture, self.quality, SamplingFactor::F_2_2),
+            false => {
+                shrunk(picture, (width, height)).and_then(|small| encode(&small, self.quality, SamplingFactor::F_2_2))
+            }
+        };
+        let quality = self.quality.saturating_add(MORE_FOR_FACES).min(100);
         let cuts = self.faces.iter().filter_map(|face| cut(picture, face, self.crops));
-        let faces = cuts.map(|face| encode(&face, self.format, FACE_QUALITY, SamplingFactor::F_1_1));
+        let faces = cuts.map(|face| encode(&face, quality, SamplingFactor::F_1_1));
         let thumbnail = self.thumbnail.then(|| thumbnail_jpeg(picture));
         std::iter::once(frame).chain(faces).chain(thumbnail).collect()
     }
+}
+
+/// Width and height of a picture whose longer side is to have so many pixels at most.
+pub fn size_within((width, height): (u32, u32), max_side_px: Option<u32>) -> (u32, u32) {
+    let longer = width.max(height);
+    match max_side_px {
+        Some(most) if most < longer => {
+            let side = |v: u32| ((f64::from(v) * f64::from(most) / f64::from(longer)).round() as u32).max(1);
+            (side(width), side(height))
+        }
+        _ => (width, height),
+    }
+}
+
+/// A smaller picture, by Lanczos' filter, which keeps what is sharp.
+fn shrunk(picture: &RgbImage, (width, height): (u32, u32)) -> Result<RgbImage> {
+    let mut small = RgbImage::new(width, height);
+    let (from, to) = (picture.dimensions(), (width as usize, height as usize));
+    let from = (from.0 as usize, from.1 as usize);
+    resize_by(picture.as_raw(), from, &mut small, to, PixelType::U8x3, FilterType::Lanczos3)?;
+    Ok(small)
 }
 
 fn cut(picture: &RgbImage, face: &Place, crops: Crops) -> Option<RgbImage> {
@@ -138,33 +194,29 @@ pub fn sheet_jpeg(picture: &RgbImage) -> Result<Vec<u8>> {
     jpeg(picture, SHEET_QUALITY, SamplingFactor::F_2_2)
 }
 
-fn encode(picture: &RgbImage, format: Format, quality: u8, sampling: SamplingFactor) -> Result<Vec<u8>> {
-    match format {
-        Format::Jpg => jpeg(picture, quality, sampling),
-        Format::Png => {
-            let mut bytes = Vec::new();
-            let encoder = image::codecs::png::PngEncoder::new(&mut bytes);
-            let (width, height) = picture.dimensions();
-            let done = encoder.write_image(picture.as_raw(), width, height, image::ExtendedColorType::Rgb8);
-            done.map_err(|e| Error::Image(e.to_string())).map(|()| bytes)
-        }
-        Format::Webp => webp(picture, quality),
-    }
+fn png(picture: &RgbImage) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let encoder = image::codecs::png::PngEncoder::new(&mut bytes);
+    let (width, height) = picture.dimensions();
+    let done = encoder.write_image(picture.as_raw(), width, height, image::ExtendedColorType::Rgb8);
+    done.map_err(|e| Error::Image(e.to_string())).map(|()| bytes)
 }
 
+/// A WebP by libwebp, for [`Stills::of`].
 #[cfg(not(target_arch = "wasm32"))]
-fn webp(picture: &RgbImage, quality: u8) -> Result<Vec<u8>> {
+pub fn webp(picture: &RgbImage, quality: u8) -> Result<Vec<u8>> {
     let encoder = webp::Encoder::from_rgb(picture.as_raw(), picture.width(), picture.height());
     let bytes = encoder.encode_simple(false, f32::from(quality));
-    bytes.map(|bytes| bytes.to_vec()).map_err(|e| {
-        let (width, height) = picture.dimensions();
-        Error::Image(format!("{width} × {height} pixels cannot be a WebP, which has at most 16383 a side ({e:?})"))
-    })
+    bytes.map(|bytes| bytes.to_vec()).map_err(|e| Error::Image(format!("cannot be made a WebP ({e:?})")))
 }
 
-#[cfg(target_arch = "wasm32")]
-fn webp(_: &RgbImage, _: u8) -> Result<Vec<u8>> {
-    Err(Error::Image("WebP is written by the native command only: choose JPEG or PNG".into()))
+/// An error for pictures that are too large for a WebP.
+fn webp_has((width, height): (u32, u32)) -> Result<()> {
+    if width.max(height) <= MOST_WEBP_PX {
+        return Ok(());
+    }
+    let most = MOST_WEBP_PX;
+    Err(Error::Image(format!("{width} × {height} pixels cannot be a WebP, which has at most {most} a side")))
 }
 
 fn jpeg(picture: &RgbImage, quality: u8, sampling: SamplingFactor) -> Result<Vec<u8>> {
@@ -189,6 +241,9 @@ mod tests {
         RgbImage::from_fn(640, 360, |x, y| Rgb([(x / 3) as u8, (y / 2) as u8, ((x + y) / 4) as u8]))
     }
 
+    /// Where no WebP is asked for.
+    const NO_WEBP: EncodeWebp<'static> = &|_, _| Err(Error::Image("no WebP here".into()));
+
     fn decode(jpeg: &[u8]) -> RgbImage {
         image::load_from_memory(jpeg).unwrap().to_rgb8()
     }
@@ -200,14 +255,15 @@ mod tests {
     }
 
     fn faces(crops: Crops, format: Format, bbox: [f32; 4]) -> Vec<RgbImage> {
-        let files = Stills { format, crops, faces: vec![place(bbox)], thumbnail: false }.of(&picture()).unwrap();
+        let stills = Stills { format, crops, faces: vec![place(bbox)], ..Stills::default() };
+        let files = stills.of(&picture(), NO_WEBP).unwrap();
         files.iter().skip(1).map(|file| decode(file)).collect()
     }
 
     #[test]
     fn a_frame_survives_encoding() {
         for (format, most) in [(Format::Jpg, 12), (Format::Png, 0)] {
-            let files = Stills { format, ..Stills::default() }.of(&picture()).unwrap();
+            let files = Stills { format, ..Stills::default() }.of(&picture(), NO_WEBP).unwrap();
             let (picture, decoded) = (picture(), decode(&files[0]));
             assert_eq!(picture.dimensions(), decoded.dimensions());
             let worst = picture.as_raw().iter().zip(decoded.as_raw()).map(|(a, b)| a.abs_diff(*b)).max();
@@ -218,14 +274,35 @@ mod tests {
     #[cfg(not(target_arch = "wasm32"))]
     #[test]
     fn a_webp_survives_encoding() {
-        let files = Stills { format: Format::Webp, ..Stills::default() }.of(&picture()).unwrap();
+        let files = Stills { format: Format::Webp, ..Stills::default() }.of(&picture(), &webp).unwrap();
         let decoded = webp::Decoder::new(&files[0]).decode().unwrap();
         assert_eq!((decoded.width(), decoded.height()), picture().dimensions());
         let worst = picture().as_raw().iter().zip(&*decoded).map(|(a, b)| a.abs_diff(*b)).max();
         assert!(worst < Some(16), "{worst:?}");
         let wide = RgbImage::new(16384, 1);
-        let error = Stills { format: Format::Webp, ..Stills::default() }.of(&wide).unwrap_err().to_string();
+        let error = Stills { format: Format::Webp, ..Stills::default() }.of(&wide, &webp).unwrap_err().to_string();
         assert!(error.contains("16383"), "{error}");
+    }
+
+    #[test]
+    fn quality_and_size_are_as_asked_for() {
+        let files = |stills: Stills| stills.of(&picture(), NO_WEBP).unwrap();
+        let bytes = |quality| files(Stills { quality, ..Stills::default() })[0].len();
+        assert!(bytes(40) < bytes(92) && bytes(92) < bytes(100), "{} {} {}", bytes(40), bytes(92), bytes(100));
+        let faces = vec![place([300.0, 150.0, 80.0, 100.0])];
+        let small = files(Stills { max_side_px: Some(320), faces, ..Stills::default() });
+        let sizes: Vec<_> = small.iter().map(|file| decode(file).dimensions()).collect();
+        // The face is as large as ever.
+        assert_eq!(sizes, [(320, 180), (160, 160)]);
+        // The picture is the same, but for what is lost on the way.
+        let worst = |x, y| {
+            let (there, here) = (picture().get_pixel(2 * x, 2 * y).0, decode(&small[0]).get_pixel(x, y).0);
+            there.iter().zip(here).map(|(a, b)| a.abs_diff(b)).max().unwrap()
+        };
+        assert!((0..5).all(|i| worst(20 + 60 * i, 10 + 30 * i) < 8));
+        assert_eq!(size_within((640, 360), Some(640)), (640, 360));
+        assert_eq!(size_within((640, 360), None), (640, 360));
+        assert_eq!(size_within((3, 4000), Some(100)), (1, 100));
     }
 
     #[test]

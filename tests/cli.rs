@@ -388,10 +388,15 @@ fn frames_of_one_person_in_another_format() {
         "webp",
         "--crops",
         "arcface112",
+        "--quality",
+        "60",
+        "--max-side",
+        "100",
     ]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let manifest = json(&out.join("manifest.json"));
     assert_eq!(manifest["options"]["faces"], "require");
+    assert_eq!((&manifest["options"]["quality"], &manifest["options"]["max_side_px"]), (&60.into(), &100.into()));
     let frames = manifest["frames"].as_array().expect("frames");
     assert!(!frames.is_empty());
     for frame in frames {
@@ -401,7 +406,36 @@ fn frames_of_one_person_in_another_format() {
         assert!(frame["file"].as_str().is_some_and(|file| file.ends_with("s.webp")), "{frame}");
         let bytes = std::fs::read(out.join(frame["file"].as_str().expect("a file"))).expect("is written");
         assert_eq!((&bytes[..4], &bytes[8..12]), (&b"RIFF"[..], &b"WEBP"[..]));
+        // Of a file with losses: 14 bits each, after the key frame's start code.
+        assert_eq!((&bytes[12..16], &bytes[23..26]), (&b"VP8 "[..], &b"\x9d\x01\x2a"[..]));
+        assert_eq!(u16::from_le_bytes([bytes[26], bytes[27]]) & 0x3fff, 100);
     }
+    // The same photo the other way round: everyone but them.
+    let others = folder.join("others");
+    let output = framesift(&[
+        "extract",
+        path(&video),
+        "--out",
+        path(&others),
+        "--budget",
+        "20",
+        "--device",
+        "cpu",
+        "--avoid",
+        path(&photo),
+    ]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let manifest = json(&others.join("manifest.json"));
+    assert_eq!(manifest["options"]["avoid"][0].as_str(), photo.file_name().and_then(|name| name.to_str()));
+    let kept = manifest["frames"].as_array().expect("frames");
+    assert!(!kept.is_empty());
+    for frame in kept {
+        assert!(frames.iter().all(|with| with["index"] != frame["index"]), "{frame}");
+        let faces = frame["faces"].as_array().expect("faces");
+        assert!(faces.iter().all(|face| face["avoid_cosine"].as_f64().expect("a cosine") < 0.45), "{frame}");
+    }
+    let rejected = manifest["rejected"].as_array().expect("candidates");
+    assert!(rejected.iter().any(|candidate| candidate["reason"] == "unwanted_person"));
     // Who is on no photo is not looked for, and a pattern without match is bad usage.
     let bars = "tests/fixtures/pyscenedetect/make.py";
     let refused = framesift(&["extract", path(&video), "--out", path(&folder.join("x")), "--reference", bars]);

@@ -81,7 +81,7 @@ fn a_chosen_frame_and_its_faces_become_files() {
     let stills = Stills { faces: vec![Place { bbox: [20.0, 10.0, 40.0, 50.0], landmarks }], ..Stills::default() };
     let layout = FrameLayout::i420(160, 96);
     let pixels: Vec<u8> = (0..FrameLayout::i420_len(160, 96)).map(|i| (i % 160) as u8).collect();
-    let files = encode_stills(js(&layout), &pixels, js(&stills)).ok().unwrap();
+    let files = encode_stills(js(&layout), &pixels, js(&stills), None).ok().unwrap();
     let size = |i: u32| {
         let jpeg = js_sys::Uint8Array::from(files.get(i)).to_vec();
         let picture = image::load_from_memory(&jpeg).unwrap();
@@ -99,7 +99,7 @@ fn mistakes_become_errors_not_panics() {
     assert!(scan.set_faces(7, js_sys::Array::new().into()).is_err(), "not a candidate");
     assert!(Scan::new(js(&serde_json::json!({ "budget": "many" })), 1.0, PACK).is_err());
     assert!(scan.take_pixels(&js_sys::Uint8Array::new_with_length(9)).is_err(), "no candidate is waiting");
-    assert!(encode_stills(js(&FrameLayout::i420(160, 96)), &[0; 9], js(&Stills::default())).is_err());
+    assert!(encode_stills(js(&FrameLayout::i420(160, 96)), &[0; 9], js(&Stills::default()), None).is_err());
     assert!(Analyzer::new(PACK, vec![0; 8], vec![0; 8]).is_err(), "damaged models");
 }
 

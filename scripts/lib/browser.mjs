@@ -52,6 +52,9 @@ export async function setOptions(page, options = {}) {
   for (const [name, value] of Object.entries({ format, crops, folders })) {
     if (value) await page.locator(`#option-${name}`).evaluate((select, chosen) => (select.value = chosen), value);
   }
+  for (const [name, value] of Object.entries({ quality: options.quality, 'max-side': options.max_side })) {
+    if (value !== undefined) await page.locator(`#option-${name}`).evaluate((input, given) => (input.value = given), String(value));
+  }
   for (const name of also) await page.locator(`#also-${name}`).evaluate((box) => (box.checked = true));
   const { budget, faces, detector, sensitivity, batch, similarity, workers, min_face, embeddings } = options;
   await page.locator('.options details').first().evaluate((details) => (details.open = true));

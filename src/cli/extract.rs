@@ -60,12 +60,22 @@ pub fn run(options: &Options) -> Outcome {
     let say = |text: &str| options.progress.say(text);
     let decoding = options.sift.decoding(&say)?;
     let models = options.engine.open(choice.faces != FacesMode::Ignore, &say)?;
-    let references = references(options.sift.references(), &models, &say)?;
+    let references = identities("--reference", options.sift.references(), &models, &say)?;
+    let avoided = identities("--avoid", options.sift.avoided(), &models, &say)?;
     let mut pool = Pool::new(options.sift.workers(), &models);
     let mut failed = 0;
     for (video, folder) in &jobs {
-        match (Sift { options, choice: &choice, decoding, models: &models, references: &references, video, folder })
-            .run(&mut pool)
+        match (Sift {
+            options,
+            choice: &choice,
+            decoding,
+            models: &models,
+            references: &references,
+            avoided: &avoided,
+            video,
+            folder,
+        })
+        .run(&mut pool)
         {
             Ok(()) => {}
             Err(Error::Cancelled) => {
@@ -85,17 +95,17 @@ pub fn run(options: &Options) -> Outcome {
 }
 
 /// Identities of those on photos: of each photo the largest face.
-fn references(photos: &[PathBuf], models: &Models, say: &dyn Fn(&str)) -> Result<Vec<Vec<f32>>, Ended> {
+fn identities(flag: &str, photos: &[PathBuf], models: &Models, say: &dyn Fn(&str)) -> Result<Vec<Vec<f32>>, Ended> {
     if photos.is_empty() {
         return Ok(Vec::new());
     }
     let mut analyzer = FaceAnalyzer::new(models.pack.clone(), &models.engine)?;
     let mut identity = |photo: &PathBuf| {
-        let told = |what: String| Ended::Failed(format!("--reference {}: {what}", photo.display()).into());
+        let told = |what: String| Ended::Failed(format!("{flag} {}: {what}", photo.display()).into());
         let picture = upright(photo).map_err(|e| told(format!("cannot be read as a JPEG or PNG image ({e})")))?;
         let mut faces = analyzer.analyze(&picture)?;
         if faces.len() > 1 {
-            say(&format!("{} shows {} faces; the largest is looked for", photo.display(), faces.len()));
+            say(&format!("{} shows {} faces; the largest is meant", photo.display(), faces.len()));
         }
         faces.truncate(1);
         faces.pop().map(|face| face.embedding).ok_or_else(|| told("no face was found on it".into()))
@@ -199,6 +209,7 @@ struct Sift<'a> {
     decoding: Decoding,
     models: &'a Models,
     references: &'a [Vec<f32>],
+    avoided: &'a [Vec<f32>],
     video: &'a Path,
     folder: &'a Path,
 }
@@ -263,6 +274,7 @@ impl Sift<'_> {
         let hooks = Hooks { progress: &|progress| shown.update(progress), cancelled: cancelled() };
         let mut scanned = job::scan(self.video, self.choice, self.decoding, pool, Some(log), &hooks)?;
         scanned.look_for(self.references.to_vec());
+        scanned.avoid(self.avoided.to_vec());
         let manifest = scanned.write(self.folder, self.choice, self.models, pool, &hooks)?;
         drop(shown);
         tell(&manifest, self.folder, self.options.json).map_err(|e| untold(&e))

@@ -44,7 +44,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Picks frames and faces from videos and writes them with a manifest.
-    Extract(extract::Options),
+    Extract(Box<extract::Options>),
     /// Prints the scenes of a video.
     Scenes(scenes::Options),
     /// Prints the faces in images, a JSON object a line.

@@ -8,7 +8,7 @@ use framesift::manifest::{Folders, Options};
 use framesift::sampling::Detector;
 use framesift::sampling::scenes::Sensitivity;
 use framesift::sampling::selection::FacesMode;
-use framesift::still::{Crops, Format};
+use framesift::still::{Crops, Format, QUALITY};
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
@@ -64,12 +64,21 @@ pub struct SiftOptions {
     /// Keep only frames with these people: photos of them. May be given several times.
     #[arg(long, value_name = "IMAGE")]
     reference: Vec<PathBuf>,
+    /// Keep no frame with these people: photos of them. May be given several times.
+    #[arg(long, value_name = "IMAGE")]
+    avoid: Vec<PathBuf>,
     /// Write identity vectors (biometric data) to the manifest.
     #[arg(long)]
     embeddings: bool,
     /// Format of the files: jpg, png or webp.
     #[arg(long, value_name = "FORMAT", default_value = "jpg", value_parser = by_name::<Format>)]
     format: Format,
+    /// Quality of JPEG and WebP files, 1 to 100; faces get 3 more.
+    #[arg(long, value_name = "N", default_value_t = QUALITY, value_parser = clap::value_parser!(u8).range(1..=100))]
+    quality: u8,
+    /// Longer side of the frames that are written, at most; faces are cut out of the whole frame.
+    #[arg(long, value_name = "PX", value_parser = clap::value_parser!(u32).range(16..=65_535))]
+    max_side: Option<u32>,
     /// How faces are cut out: `loose` with a margin, `arcface112` or `ffhq512` aligned, or `none`.
     #[arg(long, value_name = "KIND", default_value = "loose", value_parser = by_name::<Crops>)]
     crops: Crops,
@@ -138,6 +147,9 @@ impl SiftOptions {
         if !looks && !self.reference.is_empty() {
             return Err("--reference needs faces: leave --faces ignore out".into());
         }
+        if !looks && !self.avoid.is_empty() {
+            return Err("--avoid needs faces: leave --faces ignore out".into());
+        }
         let name = |path: &PathBuf| path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         Ok(Options {
             budget: self.budget as usize,
@@ -146,11 +158,14 @@ impl SiftOptions {
             similarity: self.similarity,
             faces: if self.reference.is_empty() { self.faces } else { FacesMode::Require },
             format: self.format,
+            quality: self.quality,
+            max_side_px: self.max_side,
             crops: self.crops,
             folders: self.folders,
             names: self.names.clone(),
             also: self.also.clone(),
             reference: self.reference.iter().map(name).collect(),
+            avoid: self.avoid.iter().map(name).collect(),
             min_face_px: self.min_face as f32,
             embeddings: self.embeddings,
             ..self.scenes.options()?
@@ -160,6 +175,11 @@ impl SiftOptions {
     /// Photos of those who are looked for.
     pub fn references(&self) -> &[PathBuf] {
         &self.reference
+    }
+
+    /// Photos of those with whom no frame is kept.
+    pub fn avoided(&self) -> &[PathBuf] {
+        &self.avoid
     }
 
     /// How many threads look for faces and write files.

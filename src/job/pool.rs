@@ -4,7 +4,7 @@ use super::Models;
 use crate::error::{Error, Result};
 use crate::faces::{Face, FaceAnalyzer};
 use crate::frame::{Frame, FrameLayout};
-use crate::still::Stills;
+use crate::still::{self, Stills};
 use image::RgbImage;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -125,7 +125,7 @@ impl Worker {
             let encoded = encode.into_iter().map(|job| {
                 let Job { task, index, layout, data } = job;
                 let stills = if let Task::Encode(stills) = task { stills } else { Stills::default() };
-                let files = || stills.of(&Frame::new(&layout, &data)?.to_rgb()?);
+                let files = || stills.of(&Frame::new(&layout, &data)?.to_rgb()?, &still::webp);
                 (index, self.guarded(index, |_| files()).map(Done::Files))
             });
             let replies: Vec<Reply> = encoded.collect();

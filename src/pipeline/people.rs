@@ -6,22 +6,24 @@ use crate::faces::{Face, cluster};
 use crate::manifest::{Edits, FIRST_SPLIT, KeptFace, KeptFrame, Options, Person};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Whose faces count.
-pub(super) struct Wanted<'a> {
-    pub(super) references: &'a [Vec<f32>],
+/// Some people: those whose faces count, or those with whom no frame is kept.
+pub(super) struct Sought<'a> {
+    references: &'a [Vec<f32>],
     min_cosine: f32,
-    /// People who are like a reference on the mean of all their faces, since turned away or blurred a single one may
+    /// Those who are like a reference on the mean of all their faces, since turned away or blurred a single one may
     /// not be, and those whom the user has pointed at.
     people: BTreeSet<usize>,
 }
 
-impl Wanted<'_> {
-    pub(super) fn is(&self, face: &Face, person: usize) -> bool {
-        self.people.contains(&person) || self.cosine(face) >= self.min_cosine
+impl Sought<'_> {
+    /// Whether a face is of one of them.
+    pub(super) fn has(&self, face: &Face, person: usize) -> bool {
+        self.people.contains(&person) || self.highest(&face.embedding) >= self.min_cosine
     }
 
-    pub(super) fn cosine(&self, face: &Face) -> f32 {
-        self.highest(&face.embedding)
+    /// How like their photos a face is; `None` where there are none.
+    pub(super) fn likeness(&self, face: &Face) -> Option<f32> {
+        (!self.references.is_empty()).then(|| self.highest(&face.embedding))
     }
 
     fn highest(&self, identity: &[f32]) -> f32 {
@@ -81,16 +83,31 @@ impl Session {
         self.split = Some(split.to_vec());
     }
 
-    /// Whose faces count, once people are grouped.
-    pub(super) fn wanted(&self, options: &Options, min_cosine: f32) -> Option<Wanted<'_>> {
-        let only = &options.edits.only_people;
-        if self.references.is_empty() && only.is_empty() {
+    /// Whose faces count, once people are grouped; `None` for everyone's.
+    pub(super) fn wanted(&self, options: &Options, min_cosine: f32) -> Option<Sought<'_>> {
+        self.sought(&self.references, &options.edits.only_people, options, min_cosine)
+    }
+
+    /// With whom no frame is kept.
+    pub(super) fn unwanted(&self, options: &Options, min_cosine: f32) -> Option<Sought<'_>> {
+        self.sought(&self.avoided, &options.edits.without_people, options, min_cosine)
+    }
+
+    /// Those of some photos, and some that the user has pointed at.
+    fn sought<'a>(
+        &self,
+        references: &'a [Vec<f32>],
+        people: &[usize],
+        options: &Options,
+        min_cosine: f32,
+    ) -> Option<Sought<'a>> {
+        if references.is_empty() && people.is_empty() {
             return None;
         }
-        let people = only.iter().map(|&person| options.edits.really(person)).collect();
-        let mut wanted = Wanted { references: &self.references, min_cosine, people };
-        if self.references.is_empty() {
-            return Some(wanted);
+        let people = people.iter().map(|&person| options.edits.really(person)).collect();
+        let mut sought = Sought { references, min_cosine, people };
+        if references.is_empty() {
+            return Some(sought);
         }
         let mut sums: BTreeMap<usize, Vec<f32>> = BTreeMap::new();
         for c in &self.candidates {
@@ -102,11 +119,11 @@ impl Session {
         for (person, sum) in sums {
             let length = sum.iter().map(|v| v * v).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
             let mean: Vec<f32> = sum.into_iter().map(|v| v / length).collect();
-            if wanted.highest(&mean) >= min_cosine {
-                wanted.people.insert(person);
+            if sought.highest(&mean) >= min_cosine {
+                sought.people.insert(person);
             }
         }
-        Some(wanted)
+        Some(sought)
     }
 }
 

@@ -107,6 +107,8 @@ pub enum Reason {
     FaceTruncated,
     /// It shows faces, and none of those who are looked for.
     OtherPerson,
+    /// It shows someone with whom no frame is wanted.
+    UnwantedPerson,
     /// The user has left it out.
     ByHand,
     /// The budget was spent on frames that differ more.

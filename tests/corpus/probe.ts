@@ -1,8 +1,8 @@
 /** The page's decoding by itself: every frame of a file, its time and a hash of its planes. */
 
-import { copyFrame, decodedFrames } from '../../www/src/workers/decode';
-import { UserError } from '../../www/src/workers/failure';
-import { listedTimes, openVideo } from '../../www/src/workers/video';
+import { copyFrame, decodedFrames } from '../../npm/workers/decode';
+import { UserError } from '../../npm/workers/failure';
+import { listedTimes, openVideo } from '../../npm/workers/video';
 
 declare global {
   interface Window {

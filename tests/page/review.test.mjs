@@ -162,6 +162,66 @@ pageTest('someone is found by a photo of them', async ({ page }) => {
   assert.equal(await keptCount(page), before);
 });
 
+pageTest('frames with someone are left out, by a click or by a photo of them', async ({ page }) => {
+  await scan(page, media('people.mp4'), { budget: 20 });
+  const shown = ({ frames }) => new Set(frames.flatMap((frame) => frame.faces.map((face) => face.person)));
+  const first = Number(await page.locator('.people li').first().getAttribute('data-person'));
+  await chosenAgain(page, () => page.locator(`#person-${first}-without`).click());
+  assert.equal(await page.locator(`.people li[data-person="${first}"]`).count(), 0);
+  const { manifest } = await download(page);
+  assert.deepEqual(manifest.options.edits.without_people, [first]);
+  assert.ok(manifest.frames.length > 0 && !shown(manifest).has(first));
+  assert.ok(manifest.rejected.some(({ reason }) => reason === 'unwanted_person'));
+  // It is said, and taken back beside it.
+  await chosenAgain(page, () => page.locator('.looking button').click());
+  assert.equal(await page.locator(`.people li[data-person="${first}"]`).count(), 1);
+  await chosenAgain(page, () => page.locator('#avoid').setInputFiles(PHOTO));
+  const { manifest: others } = await download(page);
+  assert.deepEqual(others.options.avoid, ['sample6.jpg']);
+  // That photo is seen in the first and the fourth scene.
+  const left = others.rejected.filter(({ reason }) => reason === 'unwanted_person');
+  const sceneOf = ({ index }) => others.scenes.findLast(({ start_frame }) => start_frame <= index).index;
+  assert.ok(left.length > 0 && left.every((frame) => [0, 3].includes(sceneOf(frame))));
+  const faces = others.frames.flatMap((frame) => frame.faces);
+  assert.ok(faces.length > 0 && faces.every((face) => face.avoid_cosine < 0.45));
+  // How unlike they are is told beside the frame.
+  await page.locator('.gallery .picture').first().click();
+  await page.locator('dialog.viewer li', { hasText: 'like who is left out' }).first().waitFor();
+});
+
+pageTest('pictures have the format, the quality and the size that were chosen', async ({ page }) => {
+  await scan(page, media('people.mp4'), { budget: 3 });
+  await page.locator('#export-title ~ details summary').click();
+  await page.locator('#option-format').selectOption('webp');
+  const all = await download(page);
+  await page.locator('#option-quality').fill('30');
+  await page.locator('#option-max-side').fill('9');
+  await page.locator('#option-max-side').press('Tab');
+  assert.match(await page.locator('#hint-max-side').innerText(), /Until then frames have their full size/);
+  await page.locator('#option-max-side').fill('320');
+  await page.locator('#also-coco').check();
+  const small = await download(page);
+  assert.deepEqual([small.manifest.options.quality, small.manifest.options.max_side_px], [30, 320]);
+  assert.match(await page.evaluate(() => location.hash), /format=webp&quality=30&max-side=320/);
+  const size = async (file) => page.evaluate(async (bytes) => {
+    const { width, height } = await createImageBitmap(new Blob([new Uint8Array(bytes)]));
+    return [width, height];
+  }, [...file]);
+  const { file, faces } = small.manifest.frames[0];
+  const webp = small.entries.get(file);
+  assert.deepEqual([webp.toString('latin1', 0, 4), webp.toString('latin1', 8, 12)], ['RIFF', 'WEBP']);
+  assert.deepEqual(await size(webp), [320, 180]);
+  assert.deepEqual(await size(all.entries.get(file)), [640, 360]);
+  // Faces are cut out of the whole frame, only with less quality.
+  const [before, after] = [all, small].map(({ entries }) => entries.get(faces[0].crop));
+  assert.deepEqual(await size(after), await size(before));
+  assert.ok(after.length < 0.7 * before.length, `${after.length} of ${before.length} bytes`);
+  // Places are those of the file.
+  const { images, annotations } = JSON.parse(small.entries.get('coco.json').toString('utf8'));
+  assert.deepEqual([images[0].width, images[0].height], [320, 180]);
+  assert.ok(Math.abs(annotations[0].bbox[0] - faces[0].bbox[0] / 2) < 1e-3);
+});
+
 pageTest('a frame is looked at closely, and one beside it kept instead', async ({ page }) => {
   await scan(page, media('people.mp4'), { budget: 5 });
   const before = await kept(page);
@@ -310,8 +370,8 @@ pageTest('options come from a link, and go to the command', async ({ page }) => 
   const out = execFileSync(program, ['extract', media('vp9.webm'), '--out', '/nowhere', '--config', config, '--dry-run'], { encoding: 'utf8' });
   assert.match(out, /vp9\.webm/);
   assert.match(readFileSync(config, 'utf8'), /^budget = 12\nfaces = "require"$/m);
-  assert.match(readFileSync(config, 'utf8'), /^format = "png"\n[^]*^also = \["coco", "csv"\]$/m);
-}, { fragment: '#budget=33&faces=require&similarity=%3Cscript%3E&gates=x&format=png&crops=huge&also=csv+coco' });
+  assert.match(readFileSync(config, 'utf8'), /^format = "png"\nquality = 80\nmax-side = 1024\n[^]*^also = \["coco", "csv"\]$/m);
+}, { fragment: '#budget=33&faces=require&similarity=%3Cscript%3E&gates=x&format=png&crops=huge&also=csv+coco&quality=80&max-side=1024' });
 
 for (const colorScheme of ['light', 'dark']) {
   pageTest(`everyone can use it: axe finds nothing, ${colorScheme}`, async ({ page }) => {

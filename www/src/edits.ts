@@ -1,6 +1,6 @@
 /** Who is who, as the user has decided; the Rust side is `Edits` of `src/manifest.rs`. */
 
-import { type Edits, FIRST_SPLIT } from './manifest';
+import { type Edits, FIRST_SPLIT } from 'framesift';
 import { T } from './text';
 
 /** Who a person really is. */

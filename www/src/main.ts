@@ -1,13 +1,14 @@
 /** The page: choose a file, look at it, run, review, save. */
 
-import { loadAssets, lockNetwork } from './assets';
+import {
+  type Candidate, DEFAULT_OPTIONS, type Edits, Engine, type Failure, type FromJob, type Kept, type KeptScan, type Manifest,
+  type Options, type PersonEdit, type VideoFacts, load,
+} from 'framesift';
 import { givenName, personName, personNumber, really, usualName } from './edits';
-import { Engine } from './engine';
 import { History } from './history';
-import { DEFAULT_OPTIONS, type Edits, type Manifest, type Options, type PersonEdit } from './manifest';
-import { describeApp } from './offline';
+import { cached, describeApp, keepForOffline } from './offline';
 import { Pictures } from './pictures';
-import type { Candidate, Failure, FromJob, Kept, KeptScan, VideoFacts } from './protocol';
+import { lockNetwork } from './privacy';
 import { fromFragment, toConfig, toFragment } from './share';
 import { T, bytesText, timeText } from './text';
 import { h } from './ui/dom';
@@ -30,6 +31,7 @@ let state: State = 'loading';
 let manifest: Manifest | undefined;
 let edits: Edits = {};
 let reference: string[] = [];
+let avoid: string[] = [];
 /** The file that is open or being opened, and the number of that request. */
 let file: File | undefined;
 let opening = 0;
@@ -116,14 +118,27 @@ const people = new People({
     edit({ only_people: only ? [...others, person] : others });
   },
   everyone: () => edit({ only_people: [] }),
+  without: () => [...new Set((edits.without_people ?? []).map((person) => really(edits, person)))],
+  setWithout: (person, without) => {
+    const others = (edits.without_people ?? []).filter((other) => really(edits, other) !== person);
+    edit({ without_people: without ? [...others, person] : others });
+  },
   rename: (person, name) => editPerson(person, name === '' ? {} : { name }, 'name'),
   usualName: (person) => usualName(edits, person),
   split: (person) => edit({ split: [...(edits.split ?? []), person] }),
   join: (person, into) => editPerson(person, into === undefined ? {} : { same_as: into }, 'same_as'),
   joined: () => (edits.people ?? []).flatMap(({ id, same_as }) => (same_as === undefined ? [] : [{ id, into: same_as }])),
   open: (index) => manifest && viewer.open(manifest, index),
-  lookFor,
+  lookFor: (photos) => {
+    reference = photos.map(({ name }) => name);
+    byPhotos((options) => engine?.lookFor(photos, options));
+  },
   lookingFor: () => reference,
+  avoid: (photos) => {
+    avoid = photos.map(({ name }) => name);
+    byPhotos((options) => engine?.avoid(photos, options));
+  },
+  avoiding: () => avoid,
 });
 const viewer = new Viewer({
   thumbnail: (index) => pictures.thumbnail(index),
@@ -229,12 +244,12 @@ let imported: Manifest | undefined;
 
 /** Without decisions of its own a result takes over those of the set; with one, the user goes on with it. */
 function takeOver(set: Manifest): void {
-  const { options: { edits: decided = {}, reference: photos = [], ...others }, video } = set;
+  const { options: { edits: decided = {}, reference: wanted = [], avoid: unwanted = [], ...others }, video } = set;
+  const photos = [...wanted, ...unwanted];
   // How many workers there are goes with the machine.
   const { workers, batch } = form.read();
-  form.write({ ...others, similarity: rounded(others.similarity), workers, batch });
-  // The command writes WebP, the page does not.
-  exporting.write({ ...others, format: others.format === 'webp' ? 'jpg' : others.format });
+  form.write({ ...others, workers, batch });
+  exporting.write(others);
   window.history.replaceState(null, '', `#${toFragment(options())}`);
   const isOpen = file !== undefined && isOf(set, file);
   const applies = isOpen && state === 'done';
@@ -307,6 +322,7 @@ function options(): Options {
     ...form.read(),
     ...exporting.read(),
     ...(reference.length > 0 && { reference }),
+    ...(avoid.length > 0 && { avoid }),
     ...(edited && { edits }),
   };
 }
@@ -331,12 +347,7 @@ function run(goOn: boolean): void {
 
 /** What an earlier scan depends on, with the rest as it is now. */
 function askedFor({ options: { budget, similarity, detector } }: Kept): Partial<Options> {
-  return { ...form.read(), budget, similarity: rounded(similarity), detector };
-}
-
-/** A number that was a float of 32 bits on its way. */
-function rounded(value: number): number {
-  return Number(value.toFixed(6));
+  return { ...form.read(), budget, similarity, detector };
 }
 
 /** Whether a kept scan is what the form asks for. */
@@ -344,7 +355,7 @@ function fits(one: Kept): boolean {
   const [then, now] = [one.options, form.read()];
   const { name, threshold = then.detector.threshold } = now.detector;
   const sameDetector = then.detector.name === name && then.detector.threshold === threshold;
-  return then.budget === now.budget && rounded(then.similarity) === now.similarity && sameDetector;
+  return then.budget === now.budget && then.similarity === now.similarity && sameDetector;
 }
 
 /** What is kept of the open file's scan. */
@@ -394,6 +405,7 @@ function forget(): void {
   manifest = undefined;
   edits = {};
   reference = [];
+  avoid = [];
 }
 
 function save(folder?: FileSystemDirectoryHandle): void {
@@ -458,13 +470,12 @@ function decide(index: number, keep: boolean): void {
   }
 }
 
-function lookFor(photos: File[]): void {
+function byPhotos(choose: (options: Options) => void): void {
   message.replaceChildren();
-  reference = photos.map((photo) => photo.name);
   // The photos' faces are known to the job only: this is not taken back by undo.
   history.clear();
   chosenBy = options();
-  engine?.lookFor(photos, chosenBy);
+  choose(chosenBy);
   showHistory();
 }
 
@@ -613,6 +624,7 @@ function receiveFailure(failure: Failure): void {
       // The wish that failed is not part of the result.
       if (manifest) {
         reference = manifest.options.reference ?? [];
+        avoid = manifest.options.avoid ?? [];
         edits = manifest.options.edits ?? {};
         chosenBy = options();
         people.show(manifest);
@@ -632,10 +644,10 @@ function showSaved({ frames }: Manifest, text: string): void {
 }
 
 function receiveCandidate(candidate: Candidate): void {
-  const thumbnail = pictures.add(candidate);
+  pictures.add(candidate);
   if (state !== 'running') return;
   liveTimeline.candidate(candidate.time_s, candidate.faces.length > 0);
-  void running.candidate(thumbnail);
+  void running.candidate(candidate.thumbnail);
 }
 
 function showFacts(f: VideoFacts): void {
@@ -707,7 +719,7 @@ for (const name of ['dragover', 'drop'] as const) {
     const dropped = [...(event.dataTransfer?.files ?? [])];
     const photos = dropped.filter(({ type }) => type.startsWith('image/'));
     // Photos that are dropped on a result are of someone to look for.
-    if (name === 'drop' && photos.length > 0 && state === 'done') lookFor(photos);
+    if (name === 'drop' && photos.length > 0 && state === 'done') people.lookFor(photos);
     else if (name === 'drop') take(dropped);
     document.body.classList.toggle('dragging', name === 'dragover' && !fileInput.disabled);
   });
@@ -737,7 +749,8 @@ if (typeof VideoDecoder === 'undefined') {
   fail(T.failures.noWebCodecs);
 } else {
   try {
-    const assets = await loadAssets();
+    const assets = await load({ fetch: cached });
+    await keepForOffline(assets.files);
     lockNetwork();
     engine = new Engine(assets, receive);
     privacyText.textContent = T.privacy.short;

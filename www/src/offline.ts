@@ -5,18 +5,18 @@
  */
 
 const CACHE = 'framesift';
+const MOST_KEEPING_MS = 5000;
 
 /** Files that are on their way into the cache. */
 const keeping: Promise<void>[] = [];
 
 /** A file from the cache, or from the network. */
-export async function load(url: string): Promise<Response> {
+export async function cached(url: string): Promise<Response> {
   const cache = await openCache();
   const kept = await cache?.match(url);
   if (kept) return kept;
   const response = await fetch(url);
-  if (!response.ok) throw new Error(`${url}: HTTP ${response.status}`);
-  if (cache) {
+  if (cache && response.ok) {
     const put = cache.put(url, response.clone());
     // Its failure is met when all is kept.
     put.catch(() => undefined);
@@ -36,6 +36,11 @@ async function openCache(): Promise<Cache | undefined> {
 
 /** Keeps the page, its code and `files`, which have been loaded, for visits without a network. Where that cannot be, it goes on without. */
 export async function keepForOffline(files: string[]): Promise<void> {
+  // A network that stalls must not keep anybody waiting: the next visit tries again.
+  await Promise.race([keepAll(files), new Promise((resolve) => setTimeout(resolve, MOST_KEEPING_MS))]);
+}
+
+async function keepAll(files: string[]): Promise<void> {
   try {
     await navigator.serviceWorker.register(new URL('sw.js', document.baseURI), { updateViaCache: 'all' });
     const cache = await caches.open(CACHE);

@@ -1,14 +1,13 @@
 /** Small pictures of the candidates. Those of a scan that was gone on with come after its result. */
 
-import type { Box, KeptFace, Manifest } from './manifest';
-import type { Candidate } from './protocol';
+import type { Candidate, KeptFace, Manifest, Portrait } from 'framesift';
 
 /** So many are asked for at a time, so that nothing waits for them. */
 const AT_A_TIME = 16;
 
 export class Pictures {
   private readonly thumbnails = new Map<number, Blob>();
-  private readonly portraits = new Map<number, { bbox: Box; blob: Blob }[]>();
+  private readonly portraits = new Map<number, Portrait[]>();
   /** Candidates whose pictures were asked for, and whether an answer is to come. */
   private readonly asked = new Set<number>();
   private waiting = false;
@@ -16,13 +15,9 @@ export class Pictures {
   /** `ask` is for some more of them. */
   constructor(private readonly ask: (indices: number[]) => void) {}
 
-  /** Returns the thumbnail. */
-  add({ index, thumbnail, faces }: Candidate): Blob {
-    const picture = (jpeg: Uint8Array<ArrayBuffer>) => new Blob([jpeg], { type: 'image/jpeg' });
-    const blob = picture(thumbnail);
-    this.thumbnails.set(index, blob);
-    this.portraits.set(index, faces.map(({ bbox, jpeg }) => ({ bbox, blob: picture(jpeg) })));
-    return blob;
+  add({ index, thumbnail, faces }: Candidate): void {
+    this.thumbnails.set(index, thumbnail);
+    this.portraits.set(index, faces);
   }
 
   thumbnail(index: number): Blob | undefined {
@@ -30,7 +25,7 @@ export class Pictures {
   }
 
   portrait(index: number, { bbox }: KeptFace): Blob | undefined {
-    return this.portraits.get(index)?.find((one) => one.bbox.every((v, i) => Math.abs(v - (bbox[i] ?? 0)) < 0.01))?.blob;
+    return this.portraits.get(index)?.find((one) => one.bbox.every((v, i) => Math.abs(v - (bbox[i] ?? 0)) < 0.01))?.picture;
   }
 
   /** Asks for some that are missing, kept frames first. */

@@ -1,6 +1,6 @@
 /** Options as a link's fragment, which browsers send nowhere, and as the command's config file. */
 
-import { DATASETS, DEFAULT_OPTIONS, FLAGS, type Flag, type Options } from './manifest';
+import { DATASETS, DEFAULT_OPTIONS, FLAGS, type Flag, type Options } from 'framesift';
 import type { Formats } from './ui/export';
 import type { Settings } from './ui/options';
 
@@ -20,6 +20,8 @@ export function toFragment(options: Options): string {
   for (const name of ['format', 'crops', 'folders'] as const) {
     if (options[name] !== usual[name]) parts.set(name, options[name]);
   }
+  if (options.quality !== usual.quality) parts.set('quality', String(options.quality));
+  if (options.max_side_px) parts.set('max-side', String(options.max_side_px));
   if (options.names) parts.set('names', options.names);
   if (options.also?.length) parts.set('also', options.also.join(' '));
   return parts.toString();
@@ -52,11 +54,15 @@ export function fromFragment(fragment: string): { settings: Partial<Settings>; f
   if (gates !== null) settings.face_gates = FLAGS.filter((flag: Flag) => gates.split(' ').includes(flag));
   const batch = number('batch', 1, 500);
   if (batch !== undefined) settings.batch = Math.round(batch);
-  const format = oneOf('format', ['jpg', 'png']);
+  const format = oneOf('format', ['jpg', 'webp', 'png']);
   const crops = oneOf('crops', ['loose', 'arcface112', 'ffhq512', 'none']);
   const folders = oneOf('folders', ['flat', 'scene', 'person']);
   const also = parts.get('also')?.split(' ');
+  const quality = number('quality', 1, 100);
+  const maxSide = number('max-side', 16, 65535);
   if (format) formats.format = format;
+  if (quality !== undefined) formats.quality = Math.round(quality);
+  if (maxSide !== undefined) formats.max_side_px = Math.round(maxSide);
   if (crops) formats.crops = crops;
   if (folders) formats.folders = folders;
   const names = parts.get('names');
@@ -75,6 +81,8 @@ export function toConfig(options: Options): string {
     `min-face = ${options.min_face_px}`,
     name === 'default' ? `sensitivity = "${options.sensitivity}"` : `detector = "${name}"`,
     `format = "${options.format}"`,
+    `quality = ${options.quality}`,
+    ...(options.max_side_px ? [`max-side = ${options.max_side_px}`] : []),
     `crops = "${options.crops}"`,
     `folders = "${options.folders}"`,
     ...(options.names ? [`names = ${JSON.stringify(options.names)}`] : []),

@@ -3,8 +3,7 @@
  * Texts with numbers in them are functions.
  */
 
-import type { DetectorName, FacesMode, Flag, Reason, Sensitivity } from './manifest';
-import type { Progress } from './protocol';
+import type { DetectorName, FacesMode, Flag, Progress, Reason, Sensitivity } from 'framesift';
 
 const LOCALE = 'en';
 
@@ -58,6 +57,7 @@ const REASONS: Record<Reason, string> = {
   face_bright: 'with faces that are too bright',
   face_truncated: 'with faces cut by the border',
   other_person: 'with faces of other people only',
+  unwanted_person: 'showing someone who is left out',
   by_hand: 'left out by you',
 };
 
@@ -121,7 +121,7 @@ export const T = {
     now: (name: string) => `Options and decisions of the set from “${name}” are back.`,
     later: 'The page is still loading: choose the manifest again in a moment.',
     other: (name: string) => `The decisions that were read belong to “${name}”, which this is not: only the options are taken over.`,
-    photos: (names: string) => `Who was looked for is not in a manifest: after the scan, choose the photos again (${names}).`,
+    photos: (names: string) => `Who was looked for or left out by photos is not in a manifest: after the scan, choose the photos again (${names}).`,
   },
   queue: {
     title: (n: number, size: string) => `${number(n)} videos, ${size}`,
@@ -288,9 +288,18 @@ export const T = {
     best: (name: string) => `Best shot of ${name}`,
     spread: (yaw: number, size_px: number) => `turned up to ${Math.round(yaw)}°, up to ${Math.round(size_px)} px`,
     reference: 'Find someone by photos',
-    referenceHint: 'Only frames with them are kept. The photos stay in this tab.',
+    referenceHint: 'Only frames with them, or none with them. The photos stay in this tab.',
     referenceIs: (names: string) => `Looking for who is on ${names}.`,
     everyone: 'Look for everyone again',
+    without: 'Leave out',
+    withoutOne: (name: string) => `Leave out every frame with ${name}`,
+    withoutThese: (name: string) => `Frames with ${name} are left out.`,
+    again: 'keep them again',
+    avoid: 'Leave someone out by photos',
+    avoidIs: (names: string) => `Leaving out frames with who is on ${names}.`,
+    nobody: 'Leave nobody out',
+    likeReference: (cosine: number) => `like the photos ${cosine.toFixed(2)}`,
+    likeAvoided: (cosine: number) => `like who is left out ${cosine.toFixed(2)}`,
     onlyThese: (names: string) => `Only frames with ${names} are kept.`,
     box: (name: string, quality: number, flags: string) => `${name}, quality ${quality.toFixed(2)}${flags ? `, ${flags}` : ''}`,
   },
@@ -320,7 +329,13 @@ export const T = {
     estimate: (files: number, bytes: number) => `${count(files, 'file')}, about ${bytesText(bytes)}`,
     more: 'Formats and folders',
     format: 'Pictures',
-    formats: { jpg: 'JPEG: small', png: 'PNG: no losses', webp: 'WebP' },
+    formats: { jpg: 'JPEG: small', webp: 'WebP: smaller', png: 'PNG: no losses' },
+    quality: 'Quality',
+    qualityHint: '1 to 100: more is larger. Faces get 3 more.',
+    qualityWrong: (usual: number) => `A whole number from 1 to 100. Until then it is ${usual}.`,
+    maxSide: 'Longer side, at most',
+    maxSideHint: 'In pixels; empty: as in the video. Faces are cut out at full size.',
+    maxSideWrong: 'A whole number from 16 to 65535, or empty. Until then frames have their full size.',
     crops: 'Faces cut out',
     cropKinds: {
       loose: 'with a margin, as they are',
@@ -357,14 +372,6 @@ export const T = {
     notLoaded: (why: string) => ({
       title: `The page’s own files could not be loaded (${why}).`,
       advice: 'Check the connection and reload the page.',
-    }),
-    hung: (seconds: number) => ({
-      title: `This file has kept the page busy for ${seconds} seconds without getting any further.`,
-      advice: 'It seems to be damaged. Rewriting it may help: ffmpeg -i input -c copy output.mp4. Other files can be chosen now.',
-    }),
-    workerStopped: (why: string) => ({
-      title: `A background worker stopped: ${why || 'no reason given'}.`,
-      advice: 'Close other tabs to free memory, or try with fewer workers. The file is still chosen: press “Go on”, or “Start” to begin anew.',
     }),
   },
 };

@@ -1,6 +1,6 @@
 /** Frames as cards: those that are kept, or those that were left out and why. */
 
-import type { KeptFrame, Manifest, Reason, Rejected } from '../manifest';
+import type { KeptFrame, Manifest, Reason, Rejected } from 'framesift';
 import { T, number, timeText } from '../text';
 import { BlobUrls, Roving, frameBox, h } from './dom';
 

@@ -1,7 +1,6 @@
 /** The options form: what is chosen, and how. */
 
-import { MAX_WORKERS } from '../engine';
-import { DEFAULT_OPTIONS, type DetectorName, FLAGS, type FacesMode, type Options, type Sensitivity } from '../manifest';
+import { DEFAULT_OPTIONS, type DetectorName, FLAGS, type FacesMode, MAX_WORKERS, type Options, type Sensitivity } from 'framesift';
 import { T } from '../text';
 import { h } from './dom';
 

@@ -1,6 +1,6 @@
-/** Who is in the kept frames: names, best shots, only these, and the same person twice. */
+/** Who is in the kept frames: names, best shots, only these, never these, and the same person twice. */
 
-import type { KeptFace, KeptFrame, Manifest, Person } from '../manifest';
+import type { KeptFace, KeptFrame, Manifest, Person } from 'framesift';
 import { T } from '../text';
 import { BlobUrls, h } from './dom';
 
@@ -15,13 +15,19 @@ export interface PeopleHost {
   only(): number[];
   everyone(): void;
   setOnly(person: number, only: boolean): void;
+  /** With whom no frame is kept. */
+  without(): number[];
+  setWithout(person: number, without: boolean): void;
   rename(person: number, name: string): void;
   /** Says that two are one, or, without the second, that they are not. */
   join(person: number, into: number | undefined): void;
   joined(): { id: number; into: number }[];
   open(index: number): void;
+  /** Only frames with who is on photos, or none with them. */
   lookFor(photos: File[]): void;
   lookingFor(): string[];
+  avoid(photos: File[]): void;
+  avoiding(): string[];
 }
 
 /** Everyone's best face, and how much there is to see of them. */
@@ -41,33 +47,24 @@ export class People {
   private readonly title = h('h2', { id: 'people-title', tabindex: -1 }, T.people.title);
   private readonly joins = h('ul', { class: 'joins' });
   private readonly looking = h('div', { class: 'looking', role: 'status' });
-  private readonly photos: HTMLInputElement;
 
   constructor(private readonly host: PeopleHost) {
-    this.photos = h('input', {
-      type: 'file',
-      id: 'reference',
-      class: 'visually-hidden',
-      accept: 'image/*',
-      multiple: true,
-      onchange: () => {
-        const files = [...(this.photos.files ?? [])];
-        // So that the same photos can be chosen again.
-        this.photos.value = '';
-        if (files.length > 0) host.lookFor(files);
-      },
-    });
     this.element = h(
       'section',
       { class: 'panel', 'aria-labelledby': 'people-title' },
       this.title,
       this.list,
       this.joins,
-      this.photos,
-      h('label', { class: 'secondary as-button', for: 'reference' }, T.people.reference),
+      ...photosButton('reference', T.people.reference, (photos) => host.lookFor(photos)),
+      ...photosButton('avoid', T.people.avoid, (photos) => host.avoid(photos)),
       h('p', { class: 'hint' }, T.people.referenceHint),
       this.looking,
     );
+  }
+
+  /** Photos of someone to look for. */
+  lookFor(photos: File[]): void {
+    this.host.lookFor(photos);
   }
 
   /** Shows the portraits that came after their cards. */
@@ -106,10 +103,15 @@ export class People {
     const names = this.host.lookingFor();
     const only = this.host.only();
     this.looking.replaceChildren();
-    const say = (text: string, run: () => void) =>
-      this.looking.append(h('p', { class: 'hint' }, text), h('button', { type: 'button', class: 'link', onclick: run }, T.people.everyone));
-    if (names.length > 0) say(T.people.referenceIs(names.join(', ')), () => this.host.lookFor([]));
-    if (only.length > 0) say(T.people.onlyThese(only.map((person) => this.host.personName(person)).join(', ')), () => this.host.everyone());
+    const say = (text: string, back: string, run: () => void) =>
+      this.looking.append(h('p', { class: 'hint' }, text), h('button', { type: 'button', class: 'link', onclick: run }, back));
+    const avoided = this.host.avoiding();
+    if (names.length > 0) say(T.people.referenceIs(names.join(', ')), T.people.everyone, () => this.host.lookFor([]));
+    if (avoided.length > 0) say(T.people.avoidIs(avoided.join(', ')), T.people.nobody, () => this.host.avoid([]));
+    if (only.length > 0) say(T.people.onlyThese(only.map((person) => this.host.personName(person)).join(', ')), T.people.everyone, () => this.host.everyone());
+    for (const person of this.host.without()) {
+      say(T.people.withoutThese(this.host.personName(person)), T.people.again, () => this.host.setWithout(person, false));
+    }
     if (!focused || focused.isConnected) return;
     const again = (focused.id && document.getElementById(focused.id)) || this.title;
     again.focus({ preventScroll: true });
@@ -184,12 +186,31 @@ export class People {
             }),
             ` ${T.people.only}`,
           ),
+          h('button', { type: 'button', class: 'link', id: `${id}-without`, 'aria-label': T.people.withoutOne(name), onclick: () => host.setWithout(person.id, true) }, T.people.without),
           others.length > 0 && same,
           h('button', { type: 'button', class: 'link', id: `${id}-split`, 'aria-label': T.people.splitLabel(name), title: T.people.splitHint, onclick: () => host.split(person.id) }, T.people.split),
         ),
       ),
     );
   }
+}
+
+/** A button that takes photos. */
+function photosButton(id: string, text: string, take: (photos: File[]) => void): HTMLElement[] {
+  const input: HTMLInputElement = h('input', {
+    type: 'file',
+    id,
+    class: 'visually-hidden',
+    accept: 'image/*',
+    multiple: true,
+    onchange: () => {
+      const files = [...(input.files ?? [])];
+      // So that the same photos can be chosen again.
+      input.value = '';
+      if (files.length > 0) take(files);
+    },
+  });
+  return [input, h('label', { class: 'secondary as-button', for: id }, text)];
 }
 
 function best({ people, frames }: Manifest): Seen[] {

@@ -1,6 +1,6 @@
 /** A job under way: how far it is, how long it will take, and what it has found. */
 
-import type { Progress } from '../protocol';
+import type { Progress } from 'framesift';
 import { T, number } from '../text';
 import { h } from './dom';
 

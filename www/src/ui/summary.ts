@@ -1,6 +1,6 @@
 /** The result in numbers, and whether all of the video was seen. */
 
-import type { Manifest } from '../manifest';
+import type { Manifest } from 'framesift';
 import { T, number } from '../text';
 import { h } from './dom';
 

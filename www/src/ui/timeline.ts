@@ -1,6 +1,6 @@
 /** The video as a strip: scenes as blocks, transitions hatched, candidates and kept frames as marks. */
 
-import type { Manifest, Scene } from '../manifest';
+import type { Manifest, Scene } from 'framesift';
 import { T, timeText } from '../text';
 import { Roving, h, place } from './dom';
 

@@ -1,7 +1,6 @@
 /** One frame at full quality, with what is known of it and its neighbours. */
 
-import type { KeptFrame, Manifest } from '../manifest';
-import type { FullFrame } from '../protocol';
+import type { FullFrame, KeptFrame, Manifest } from 'framesift';
 import { T, number, timeText } from '../text';
 import { frameBox, h } from './dom';
 
@@ -88,7 +87,7 @@ export class Viewer {
     if (this.element.open) this.element.close();
   }
 
-  receive({ index, time_s, jpeg }: FullFrame): void {
+  receive({ index, time_s, picture }: FullFrame): void {
     this.asked = undefined;
     if (!this.element.open) return;
     // One at a time, and then the one that is looked at by now.
@@ -96,12 +95,12 @@ export class Viewer {
     this.element.dataset['full'] = String(index);
     if (time_s !== undefined) this.known_s = time_s;
     this.describe();
-    if (!jpeg) {
+    if (!picture) {
       this.state.textContent = T.viewer.lost;
       return;
     }
     this.state.textContent = '';
-    this.showPicture(new Blob([jpeg], { type: 'image/jpeg' }));
+    this.showPicture(picture);
   }
 
   private go(index: number): void {
@@ -173,7 +172,10 @@ export class Viewer {
       ...(kept?.faces ?? []).map((face) => {
         const flags = face.flags.map((flag) => T.settings.flags[flag]).join(', ');
         const name = this.host.personName(face.person);
-        return h('li', {}, `${T.people.box(name, face.quality, flags)}; ${T.viewer.pose(face.pose.yaw_deg, face.pose.pitch_deg)}`);
+        const parts = [T.people.box(name, face.quality, flags), T.viewer.pose(face.pose.yaw_deg, face.pose.pitch_deg)];
+        if (face.reference_cosine !== undefined) parts.push(T.people.likeReference(face.reference_cosine));
+        if (face.avoid_cosine !== undefined) parts.push(T.people.likeAvoided(face.avoid_cosine));
+        return h('li', {}, parts.join('; '));
       }),
     );
     this.drawBoxes();

@@ -188,7 +188,8 @@ async function* encoded(
     }
     if (sample) {
       const faces = frame.faces.map(({ bbox, landmarks }) => ({ bbox, landmarks }));
-      const stills = { format: options.format, crops: options.crops, faces, thumbnail: hasSheets(manifest) };
+      const { format, quality, max_side_px, crops } = options;
+      const stills = { format, quality, ...(max_side_px && { max_side_px }), crops, faces, thumbnail: hasSheets(manifest) };
       const files = await pool.encode(await pixelsOf(sample, pool), stills, options.workers);
       // Its failure is met when its turn comes.
       files.result.catch(() => undefined);

@@ -2,11 +2,15 @@
 
 import type { Box, Manifest, Options, Stills } from './manifest';
 
-/** What every worker needs, fetched once when the page loads. */
+/** What every worker needs; see `load`. */
 export interface Assets {
-  /** Name of the wasm variant that this browser can run. */
+  /** Addresses of what was fetched. */
+  files: string[];
+  /** The wasm variant that this browser can run. */
   variant: Variant;
   module: WebAssembly.Module;
+  /** The encoder of WebP files. */
+  webp: WebAssembly.Module;
   packToml: string;
   detector: Uint8Array;
   embedder: Uint8Array;
@@ -65,24 +69,28 @@ export interface Progress {
   analysed: number;
 }
 
-/** What the page keeps of a candidate. */
+/** A frame that could be kept, as small pictures. */
 export interface Candidate {
   index: number;
   time_s: number;
-  thumbnail: Uint8Array<ArrayBuffer>;
+  /** A JPEG, at most 320 pixels on its longer side. */
+  thumbnail: Blob;
   faces: Portrait[];
 }
 
+/** A face, upright. */
 export interface Portrait {
   bbox: Box;
-  jpeg: Uint8Array<ArrayBuffer>;
+  /** A JPEG of 112 × 112 pixels. */
+  picture: Blob;
 }
 
+/** A frame at full quality. */
 export interface FullFrame {
   index: number;
   time_s?: number;
-  /** Missing where it could not be decoded. */
-  jpeg?: Uint8Array<ArrayBuffer>;
+  /** A JPEG; missing where the frame could not be decoded again. */
+  picture?: Blob;
 }
 
 export type ToJob =
@@ -100,8 +108,8 @@ export type ToJob =
   | { type: 'select'; options: Options }
   /** Makes a frame a candidate that is none, and chooses. */
   | { type: 'include'; index: number; options: Options }
-  /** Looks for who is on photos, and chooses; without photos for everyone. */
-  | { type: 'reference'; photos: File[]; options: Options }
+  /** Looks for who is on photos, or leaves out who is, and chooses; without photos for everyone, or nobody. */
+  | { type: 'people'; who: 'reference' | 'avoid'; photos: File[]; options: Options }
   /** Asks for a frame at full quality. */
   | { type: 'frame'; index: number }
   /** Into a folder, or without one as a ZIP. */

@@ -6,6 +6,7 @@
 
 import type { Analysis, PoolReply, PoolRequest, ToAnalysis } from '../protocol';
 import { load } from './wasm';
+import { type EncodeWebp, webpEncoder } from './webp';
 
 self.onmessage = ({ data }: MessageEvent<ToAnalysis>) => {
   const { assets, port } = data;
@@ -14,10 +15,12 @@ self.onmessage = ({ data }: MessageEvent<ToAnalysis>) => {
   // that a page which is only looked at should not pay.
   let analyzer: InstanceType<typeof wasm.Analyzer> | undefined;
 
+  let webp: EncodeWebp | undefined;
+
   const work = (request: PoolRequest) => {
     const { layout, pixels } = request;
     if (request.task === 'encode') {
-      const result = wasm.encode_stills(layout, pixels, request.stills) as Uint8Array<ArrayBuffer>[];
+      const result = wasm.encode_stills(layout, pixels, request.stills, webp) as Uint8Array<ArrayBuffer>[];
       return { task: 'encode', result } as const;
     }
     if (request.task === 'picture') {
@@ -28,13 +31,14 @@ self.onmessage = ({ data }: MessageEvent<ToAnalysis>) => {
     return { task: 'analyze', result: analyzer.analyze(layout, pixels) as Analysis } as const;
   };
 
-  port.onmessage = ({ data: request }: MessageEvent<PoolRequest>) => {
+  port.onmessage = async ({ data: request }: MessageEvent<PoolRequest>) => {
     const { id, pixels } = request;
     const reply = (done: ReturnType<typeof work> | { error: string }, transfer: ArrayBuffer[] = []) => {
       const message: PoolReply = { id, pixels, wasm_memory_bytes: memory.buffer.byteLength, ...done };
       port.postMessage(message, [pixels.buffer, ...transfer]);
     };
     try {
+      if (request.task === 'encode' && request.stills.format === 'webp') webp ??= await webpEncoder(assets.webp);
       const done = work(request);
       const files = done.task !== 'analyze' ? done.result : [done.result.thumbnail, ...done.result.portraits];
       reply(done, files.map((file) => file.buffer));

@@ -1,7 +1,7 @@
 /** Loads the wasm variant that the page has chosen. */
 
-import * as relaxed from '../../wasm/relaxed-simd/framesift.js';
-import * as simd128 from '../../wasm/simd128/framesift.js';
+import * as relaxed from '../wasm/relaxed-simd/framesift.js';
+import * as simd128 from '../wasm/simd128/framesift.js';
 import type { Assets } from '../protocol';
 
 export type Wasm = typeof relaxed;

@@ -16,7 +16,7 @@ export type Flag = (typeof FLAGS)[number];
 export type Reason =
   | 'look_alike' | 'transition' | 'blank' | 'blurred' | 'no_face' | 'budget'
   | 'face_small' | 'face_blurred' | 'face_profile' | 'face_dark' | 'face_bright' | 'face_truncated'
-  | 'other_person' | 'by_hand';
+  | 'other_person' | 'unwanted_person' | 'by_hand';
 
 export interface Options {
   /** Most frames to keep. */
@@ -34,8 +34,12 @@ export interface Options {
   min_face_px: number;
   /** Faces with one of these flags do not count in the choice. */
   face_gates: Flag[];
-  /** Format of the files; the page writes no WebP. */
+  /** Format of the files. */
   format: 'jpg' | 'png' | 'webp';
+  /** Quality of frames in formats with losses, 1–100; faces get a little more. */
+  quality: number;
+  /** Longer side of the frames' files in pixels, at most; faces are cut out of the whole frame. */
+  max_side_px?: number;
   /** How faces are cut out. */
   crops: 'none' | 'loose' | 'arcface112' | 'ffhq512';
   /** How the files are sorted into folders. */
@@ -46,6 +50,8 @@ export interface Options {
   also?: Dataset[];
   /** Names of the photos of those who are looked for. */
   reference?: string[];
+  /** Names of the photos of those with whom no frame is kept. */
+  avoid?: string[];
   /** What the user decided by hand. */
   edits?: Edits;
   /** Whether identity vectors are written to the manifest. */
@@ -63,6 +69,8 @@ export interface Edits {
   /** People who are two: see `Edits::split` of `src/manifest.rs`. */
   split?: number[];
   only_people?: number[];
+  /** People with whom no frame is kept. */
+  without_people?: number[];
 }
 
 /** Number of the first person whom the user has split from another. */
@@ -86,6 +94,7 @@ export const DEFAULT_OPTIONS: Readonly<Options> = {
   face_gates: ['blurred', 'dark', 'bright'],
   embeddings: false,
   format: 'jpg',
+  quality: 92,
   crops: 'loose',
   folders: 'flat',
 };
@@ -96,6 +105,8 @@ export type Box = [number, number, number, number];
 /** What files are made of a chosen frame. */
 export interface Stills {
   format: Options['format'];
+  quality: number;
+  max_side_px?: number;
   crops: Options['crops'];
   faces: Pick<KeptFace, 'bbox' | 'landmarks'>[];
   /** Whether a small JPEG of the frame is made as well. */
@@ -111,7 +122,9 @@ export interface KeptFace {
   flags: Flag[];
   person: number;
   embedding?: number[];
+  /** How like the photos of those who are looked for, or left out, it is: the highest cosine. */
   reference_cosine?: number;
+  avoid_cosine?: number;
   crop?: string;
 }
 

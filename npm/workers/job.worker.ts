@@ -5,7 +5,7 @@
  */
 
 import { type Box, DEFAULT_OPTIONS, type Manifest, type Options, type Stills, type Video } from '../manifest';
-import type { Assets, Failure, FromJob, Portrait, Progress, ToJob } from '../protocol';
+import type { Assets, Candidate, Failure, FromJob, Progress, ToJob } from '../protocol';
 import { type FrameLayout, type Reserve, copyFrame, decodedFrames, samplesAt } from './decode';
 import { ExportFiles, type NamedFile, pixelsOf, removeLeftovers } from './export';
 import { UserError, describe } from './failure';
@@ -143,10 +143,14 @@ class Job {
         await this.include(request.index);
         this.select(request.options);
         break;
-      case 'reference':
-        await this.lookFor(request.photos);
+      case 'people': {
+        const { scan } = this.result();
+        const identities = await this.identities(request.photos);
+        if (request.who === 'avoid') scan.avoid(identities);
+        else scan.look_for(identities);
         this.select(request.options);
         break;
+      }
       case 'frame':
         // Without it the page shows the small picture.
         await this.sendFrame(request.index).catch(() => send({ type: 'frame', frame: { index: request.index } }));
@@ -373,9 +377,7 @@ class Job {
         scan.set_faces(index, faces);
         if (!this.scanned) this.recording.add(() => scan.journal_faces(index));
         this.analysed += 1;
-        const shown = portraits.map((jpeg, i): Portrait => ({ bbox: faces[i]?.bbox ?? [0, 0, 0, 0], jpeg }));
-        const pictures = [thumbnail, ...portraits].map((jpeg) => jpeg.buffer);
-        send({ type: 'candidate', candidate: { index, time_s, thumbnail, faces: shown } }, pictures);
+        send({ type: 'candidate', candidate: shown(index, time_s, thumbnail, portraits, faces) });
       })
       .catch((error: Error) => this.failed.set(index, error));
   }
@@ -464,18 +466,17 @@ class Job {
     if (error) throw new UserError(`This frame could not be looked at: ${error.message}.`, 'Try it once more, or choose one beside it.');
   }
 
-  /** Finds the largest face on each photo, whose owners are looked for from now on. */
-  private async lookFor(photos: File[]): Promise<void> {
-    const { scan } = this.result();
-    const references: number[][] = [];
+  /** The identities of the largest face on each photo. */
+  private async identities(photos: File[]): Promise<number[][]> {
+    const identities: number[][] = [];
     for (const photo of photos) {
       const faces = await this.facesOn(photo);
       const size = ({ bbox: [, , w, h] }: { bbox: Box }) => w * h;
       const largest = faces.reduce<(typeof faces)[number] | undefined>((a, b) => (a && size(a) >= size(b) ? a : b), undefined);
       if (!largest) throw new UserError(`No face was found on “${photo.name}”.`, 'Take a photo that shows the face from the front, at least 30 pixels wide.');
-      references.push(largest.embedding);
+      identities.push(largest.embedding);
     }
-    scan.look_for(references);
+    return identities;
   }
 
   private async facesOn(photo: File): Promise<{ bbox: Box; embedding: number[] }[]> {
@@ -506,9 +507,9 @@ class Job {
         send({ type: 'frame', frame: { index, time_s } });
         continue;
       }
-      const { result } = await this.pool.encode(await pixelsOf(sample, this.pool), { format: 'jpg', crops: 'none', faces: [], thumbnail: false }, 1);
+      const { result } = await this.pool.encode(await pixelsOf(sample, this.pool), { format: 'jpg', quality: DEFAULT_OPTIONS.quality, crops: 'none', faces: [], thumbnail: false }, 1);
       const [jpeg] = await result;
-      send({ type: 'frame', frame: { index, time_s, ...(jpeg && { jpeg }) } }, jpeg ? [jpeg.buffer] : []);
+      send({ type: 'frame', frame: { index, time_s, ...(jpeg && { picture: picture(jpeg) }) } });
     }
   }
 
@@ -526,9 +527,7 @@ class Job {
       const { result } = await this.pool.picture(await pixelsOf(sample, this.pool), faces, DEFAULT_OPTIONS.workers);
       void result.then(
         ([thumbnail, ...portraits]) => {
-          if (!thumbnail) return;
-          const shown = portraits.map((jpeg, i): Portrait => ({ bbox: faces[i]?.bbox ?? [0, 0, 0, 0], jpeg }));
-          send({ type: 'candidate', candidate: { index, time_s, thumbnail, faces: shown } }, [thumbnail, ...portraits].map((jpeg) => jpeg.buffer));
+          if (thumbnail) send({ type: 'candidate', candidate: shown(index, time_s, thumbnail, portraits, faces) });
         },
         () => undefined,
       );
@@ -586,8 +585,17 @@ class Job {
   }
 }
 
-function send(message: FromJob, transfer: Transferable[] = []): void {
-  self.postMessage(message, { transfer });
+function send(message: FromJob): void {
+  self.postMessage(message);
+}
+
+function picture(jpeg: Uint8Array<ArrayBuffer>): Blob {
+  return new Blob([jpeg], { type: 'image/jpeg' });
+}
+
+function shown(index: number, time_s: number, thumbnail: Uint8Array<ArrayBuffer>, portraits: Uint8Array<ArrayBuffer>[], faces: { bbox: Box }[]): Candidate {
+  const portrait = ({ bbox }: { bbox: Box }, i: number) => ({ bbox, picture: picture(portraits[i] ?? new Uint8Array()) });
+  return { index, time_s, thumbnail: picture(thumbnail), faces: faces.map(portrait) };
 }
 
 let job: Job | undefined;

@@ -1,9 +1,8 @@
-/** The page's side of the workers: starts them, passes messages, replaces them when they hang. */
+/** The page's side of the workers: starts them, passes messages, replaces those that stop or hang. */
 
 import type { Options } from './manifest';
-import type { Assets, FromJob, ToAnalysis, ToJob } from './protocol';
+import type { Assets, Failure, FromJob, ToAnalysis, ToJob } from './protocol';
 import AnalysisWorker from './workers/analysis.worker?worker&inline';
-import { T } from './text';
 import JobWorker from './workers/job.worker?worker&inline';
 
 /** A job that does not answer a cancel request within this time is ended by force. */
@@ -21,8 +20,13 @@ const MOST_FAILED_STARTS = 2;
 /** Analysis workers that are lost one after the other, none of them having finished a frame, before all is begun anew. */
 const MOST_LOST = 4;
 
+/** Most workers that look for faces. */
 export const MAX_WORKERS = 4;
 
+/**
+ * Workers that scan one video at a time. Every method sends a request; requests are done in turn, and what comes of one is
+ * told by a message (`FromJob`), or by `failed`.
+ */
 export class Engine {
   private job!: Worker;
   private analysis: Worker[] = [];
@@ -35,13 +39,15 @@ export class Engine {
   private nextChoice: Options | undefined;
   /** How long the job that opens or scans has been silent; nothing where it need not say anything. */
   private silent: { doing: keyof typeof MOST_SILENT_S; silent_s: number } | undefined;
+  private readonly watch: ReturnType<typeof setInterval>;
 
+  /** Starts the workers. `onMessage` hears all they say: see `FromJob`. */
   constructor(
     private readonly assets: Assets,
     private readonly onMessage: (message: FromJob) => void,
   ) {
     this.start();
-    setInterval(() => {
+    this.watch = setInterval(() => {
       if (!this.silent) return;
       this.silent.silent_s += 1;
       if (this.silent.silent_s > MOST_SILENT_S[this.silent.doing]) this.hung(this.silent.doing);
@@ -91,10 +97,16 @@ export class Engine {
     this.sendChoice({ type: 'include', index, options });
   }
 
-  /** Looks for who is on photos, and chooses. */
+  /** Looks for who is on photos, and chooses; without photos for everyone. */
   lookFor(photos: File[], options: Options): void {
     this.nextChoice = undefined;
-    this.sendChoice({ type: 'reference', photos, options });
+    this.sendChoice({ type: 'people', who: 'reference', photos, options });
+  }
+
+  /** Leaves out frames with those on photos, and chooses; without photos nobody is left out. */
+  avoid(photos: File[], options: Options): void {
+    this.nextChoice = undefined;
+    this.sendChoice({ type: 'people', who: 'avoid', photos, options });
   }
 
   /** Asks for a frame at full quality; `frame` follows. */
@@ -116,6 +128,12 @@ export class Engine {
   cancel(force: boolean): void {
     this.send({ type: 'cancel' });
     if (force) this.cancelTimer ??= setTimeout(() => this.restart(), CANCEL_MS);
+  }
+
+  /** Ends the workers, and gives back their memory; the engine cannot be used afterwards. */
+  close(): void {
+    clearInterval(this.watch);
+    this.stop();
   }
 
   private sendChoice(message: ToJob): void {
@@ -190,13 +208,13 @@ export class Engine {
     event.preventDefault();
     this.failedStarts += 1;
     if (this.failedStarts <= MOST_FAILED_STARTS) this.restart();
-    this.onMessage({ type: 'failed', failure: T.failures.workerStopped(event.message) });
+    this.onMessage({ type: 'failed', failure: workerStopped(event.message) });
   }
 
   /** A damaged file can keep a demuxer or a decoder going for ever: that file is given up. */
   private hung(doing: keyof typeof MOST_SILENT_S): void {
     this.renew();
-    this.onMessage({ type: 'hung', failure: T.failures.hung(MOST_SILENT_S[doing]) });
+    this.onMessage({ type: 'hung', failure: hung(MOST_SILENT_S[doing]) });
   }
 
   private restart(): void {
@@ -205,6 +223,11 @@ export class Engine {
   }
 
   private renew(): void {
+    this.stop();
+    this.start();
+  }
+
+  private stop(): void {
     this.clearCancelTimer();
     this.silent = undefined;
     this.choosing = 0;
@@ -214,11 +237,24 @@ export class Engine {
       worker.onmessage = null;
       worker.terminate();
     }
-    this.start();
   }
 
   private clearCancelTimer(): void {
     clearTimeout(this.cancelTimer);
     this.cancelTimer = undefined;
   }
+}
+
+function hung(seconds: number): Failure {
+  return {
+    title: `This file has kept the page busy for ${seconds} seconds without getting any further.`,
+    advice: 'It seems to be damaged. Rewriting it may help: ffmpeg -i input -c copy output.mp4. Other files can be chosen now.',
+  };
+}
+
+function workerStopped(why: string): Failure {
+  return {
+    title: `A background worker stopped: ${why || 'no reason given'}.`,
+    advice: 'Close other tabs to free memory, or try with fewer workers. The file is still chosen: go on where it stopped, or begin anew.',
+  };
 }
