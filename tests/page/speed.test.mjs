@@ -66,7 +66,7 @@ async function show(page, frames, without = -1) {
           const context = canvas.getContext('2d');
           context.fillStyle = `hsl(${i} 60% 50%)`;
           context.fillRect(0, 0, 320, 180);
-          const thumbnail = new Uint8Array(await (await canvas.convertToBlob({ type: 'image/jpeg' })).arrayBuffer());
+          const thumbnail = await canvas.convertToBlob({ type: 'image/jpeg' });
           answer({ type: 'candidate', candidate: { index: i, time_s: i / 25, thumbnail, faces: [] } });
         }
         window.shown = true;
@@ -83,7 +83,7 @@ async function show(page, frames, without = -1) {
         frames: all.filter(({ index }) => index !== without),
         people: Array.from({ length: 40 }, (_, id) => ({ id, faces: frames / 40, best: `faces/${id}.jpg` })),
       };
-      answer({ type: 'selected', manifest: { ...manifest, options: { format: 'jpg', crops: 'loose', folders: 'flat' } }, wasm_memory_bytes: 0 });
+      answer({ type: 'selected', manifest: { ...manifest, options: { format: 'jpg', quality: 92, crops: 'loose', folders: 'flat' } }, wasm_memory_bytes: 0 });
     },
     [frames, without],
   );
