@@ -7,6 +7,8 @@ import JobWorker from './workers/job.worker?worker&inline';
 
 /** A job that does not answer a cancel request within this time is ended by force. */
 const CANCEL_MS = 3000;
+/** … and so is one that is closed and does not end by itself. */
+const CLOSE_MS = 2000;
 
 /**
  * A job that says nothing for so long hangs: as it opens a file it tells of what it reads, and as it scans
@@ -38,7 +40,7 @@ export class Engine {
   private failedStarts = 0;
   private nextChoice: Options | undefined;
   /** How long the job that opens or scans has been silent; nothing where it need not say anything. */
-  private silent: { doing: keyof typeof MOST_SILENT_S; silent_s: number } | undefined;
+  private silent: { doing: keyof typeof MOST_SILENT_S; silent_s: number; paused?: boolean } | undefined;
   private readonly watch: ReturnType<typeof setInterval>;
 
   /** Starts the workers. `onMessage` hears all they say: see `FromJob`. */
@@ -48,7 +50,7 @@ export class Engine {
   ) {
     this.start();
     this.watch = setInterval(() => {
-      if (!this.silent) return;
+      if (!this.silent || this.silent.paused) return;
       this.silent.silent_s += 1;
       if (this.silent.silent_s > MOST_SILENT_S[this.silent.doing]) this.hung(this.silent.doing);
     }, 1000);
@@ -119,8 +121,9 @@ export class Engine {
     this.send({ type: 'export', options, ...(folder && { folder }) });
   }
 
+  /** Stops a scan for a while, or goes on. */
   pause(paused: boolean): void {
-    this.silent = paused ? undefined : { doing: 'scan', silent_s: 0 };
+    if (this.silent?.doing === 'scan') Object.assign(this.silent, { paused, silent_s: 0 });
     this.send({ type: 'pause', paused });
   }
 
@@ -133,12 +136,23 @@ export class Engine {
   /** Ends the workers, and gives back their memory; the engine cannot be used afterwards. */
   close(): void {
     clearInterval(this.watch);
-    this.stop();
+    const { job } = this;
+    // It tidies up what it has stored.
+    job.postMessage({ type: 'close' } satisfies ToJob);
+    setTimeout(() => job.terminate(), CLOSE_MS);
+    this.terminate({ butJob: true });
+  }
+
+  /** Ends what is under way at once, by new workers: file and scan are given up, and `cancelled` follows. */
+  stop(): void {
+    this.renew();
+    this.onMessage({ type: 'cancelled' });
   }
 
   private sendChoice(message: ToJob): void {
-    this.choosing += 1;
+    // What cannot be sent throws, and is not waited for.
     this.send(message);
+    this.choosing += 1;
   }
 
   /** A choice has come, or failed. */
@@ -223,11 +237,11 @@ export class Engine {
   }
 
   private renew(): void {
-    this.stop();
+    this.terminate();
     this.start();
   }
 
-  private stop(): void {
+  private terminate({ butJob = false } = {}): void {
     this.clearCancelTimer();
     this.silent = undefined;
     this.choosing = 0;
@@ -235,7 +249,7 @@ export class Engine {
     for (const worker of [this.job, ...this.analysis.splice(0)]) {
       worker.onerror = null;
       worker.onmessage = null;
-      worker.terminate();
+      if (!butJob || worker !== this.job) worker.terminate();
     }
   }
 

@@ -9,4 +9,4 @@ export * from './manifest';
 export type {
   Assets, Candidate, Failure, FromJob, FullFrame, Kept, KeptScan, Portrait, Progress, Variant, VideoFacts,
 } from './protocol';
-export { type Exported, type ExportSettings, type Scan, ScanError, type ScanEvent, type ScanSettings, scan } from './scan';
+export { type Exported, type ExportSettings, type Scan, ScanError, type ScanEvent, type ScanOptions, type ScanSettings, scan } from './scan';

@@ -174,6 +174,8 @@ export interface Video {
 export interface Rejected {
   index: number;
   time_s: number;
+  /** How many faces it shows. */
+  faces?: number;
   reason: Reason;
 }
 

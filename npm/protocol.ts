@@ -117,7 +117,9 @@ export type ToJob =
   | { type: 'pause'; paused: boolean }
   /** A new analysis worker in the place of one that was lost. */
   | { type: 'replaced'; worker: number; port: MessagePort }
-  | { type: 'cancel' };
+  | { type: 'cancel' }
+  /** Ends the worker, and removes what it has stored but for the user. */
+  | { type: 'close' };
 
 export type FromJob =
   | { type: 'ready'; device: string; kept: KeptScan[] }

@@ -3,7 +3,13 @@
 import { load } from './assets';
 import { Engine } from './engine';
 import { DEFAULT_OPTIONS, type Manifest, type Options } from './manifest';
-import type { Assets, Candidate, FromJob, Progress, VideoFacts } from './protocol';
+import type { Assets, Candidate, Failure, FromJob, Progress, VideoFacts } from './protocol';
+
+/**
+ * What is missing, or `undefined`, is as in `DEFAULT_OPTIONS`. Who is looked for or left out by photos is said by
+ * `Scan.lookFor` and `Scan.avoid`.
+ */
+export type ScanOptions = { [K in Exclude<keyof Options, 'reference' | 'avoid'>]?: Options[K] | undefined };
 
 export interface ScanSettings {
   /** What `load` gives; unless given it is fetched with the first scan, and kept for the next ones. */
@@ -15,8 +21,9 @@ export interface ScanSettings {
 /** What happens during a scan, in this order, progress, scenes and candidates as they come. */
 export type ScanEvent =
   | { type: 'opened'; facts: VideoFacts }
+  /** How far it is; only the latest where they are not read as fast as they come. */
   | { type: 'progress'; progress: Progress }
-  /** Where scenes begin, as far as the scan has come, in seconds. */
+  /** Where scenes begin, as far as the scan has come, in seconds; the latest, too. */
   | { type: 'scenes'; starts_s: number[] }
   /** A frame that may be kept, with small pictures. */
   | { type: 'candidate'; candidate: Candidate }
@@ -30,7 +37,7 @@ export interface ExportSettings {
 }
 
 export interface Exported {
-  /** The files as a ZIP, which lies on disk as long as the scan is open; missing where there is a folder. */
+  /** The files as a ZIP, which lies on disk until the scan is closed or two more have been made; missing where there is a folder. */
   zip?: Blob;
   /** Name of the folder that was made. */
   folder?: string;
@@ -45,17 +52,15 @@ export class ScanError extends Error {
   constructor(
     title: string,
     readonly advice: string,
+    options?: ErrorOptions,
   ) {
-    super(title);
+    super(title, options);
   }
 }
 
-/**
- * Scans a video. It begins at once, and goes on whether its events are read or not; leaving the loop over them ends it.
- * What is missing in `options` is as in `DEFAULT_OPTIONS`.
- */
-export function scan(file: File, options: Partial<Options> = {}, settings: ScanSettings = {}): Scan {
-  return new Scan(file, { ...DEFAULT_OPTIONS, ...options }, settings);
+/** Scans a video. It begins at once, and goes on whether its events are read or not; leaving the loop over them ends it. */
+export function scan(file: File, options: ScanOptions = {}, settings: ScanSettings = {}): Scan {
+  return new Scan(file, completed(options, DEFAULT_OPTIONS), settings);
 }
 
 /** Fetched once for all scans, and anew where that failed. */
@@ -77,11 +82,18 @@ export class Scan implements AsyncIterable<ScanEvent> {
   readonly result: Promise<Manifest>;
   private engine: Engine | undefined;
   private events: ScanEvent[] = [];
+  private paused = false;
   private scanned = false;
-  /** Why there is nothing more to be had. */
+  /** Whether someone has read the last event. */
+  private told = false;
+  /** Why there is nothing more to be had; `stopped` rejects with it. */
   private ended: Error | undefined;
-  /** Who waits for the next event. */
-  private wake: (() => void) | undefined;
+  private stop!: (error: Error) => void;
+  private readonly stopped = new Promise<never>((_, reject) => (this.stop = reject));
+  /** Whether the workers went, the reason for which follows. */
+  private lost = false;
+  /** Those who wait for the next event. */
+  private waiting: (() => void)[] = [];
   /** The answer that is waited for. */
   private asked: { type: FromJob['type']; resolve: (answer: FromJob) => void; reject: (error: Error) => void } | undefined;
   private onProgress: ((progress: Progress) => void) | undefined;
@@ -95,6 +107,7 @@ export class Scan implements AsyncIterable<ScanEvent> {
     private options: Options,
     private readonly settings: ScanSettings,
   ) {
+    this.stopped.catch(() => undefined);
     this.result = this.run(file);
     // It may be that only the events are looked at, or only the promise.
     this.result.catch(() => undefined);
@@ -104,35 +117,42 @@ export class Scan implements AsyncIterable<ScanEvent> {
   /** The events, once: each is given to one reader. */
   async *[Symbol.asyncIterator](): AsyncGenerator<ScanEvent, void, undefined> {
     try {
-      for (;;) {
+      while (!this.told) {
         const event = this.events.shift();
         if (event) {
+          this.told = event.type === 'result';
           yield event;
-          if (event.type === 'result') return;
         } else if (this.ended) {
           throw this.ended;
         } else {
-          await new Promise<void>((resolve) => (this.wake = resolve));
+          await new Promise<void>((resolve) => this.waiting.push(resolve));
         }
       }
     } finally {
-      if (!this.scanned) this.close();
+      this.woken();
+      if (!this.told) this.close();
     }
   }
 
   /** Stops decoding for a while, or goes on. */
   pause(paused = true): void {
-    this.engine?.pause(paused);
+    this.paused = paused;
+    if (!this.scanned) this.engine?.pause(paused);
   }
 
   /** Chooses again, without decoding; what is missing in `options` is as it was. */
-  select(options: Partial<Options> = {}): Promise<Manifest> {
-    return this.inTurn(async () => {
-      const next = { ...this.options, ...options };
-      const { manifest } = await this.ask('selected', (engine) => engine.select(next));
-      this.options = next;
-      return manifest;
-    });
+  select(options: ScanOptions = {}): Promise<Manifest> {
+    return this.choose((engine, next) => engine.select(next), options);
+  }
+
+  /** Keeps only frames with those on photos, of each the largest face; without photos everyone's. */
+  lookFor(photos: File[]): Promise<Manifest> {
+    return this.choose((engine, options) => engine.lookFor(photos, options));
+  }
+
+  /** Leaves out frames with those on photos, of each the largest face; without photos nobody is left out. */
+  avoid(photos: File[]): Promise<Manifest> {
+    return this.choose((engine, options) => engine.avoid(photos, options));
   }
 
   /** A frame of the video at full quality, as JPEG, by its index. */
@@ -157,31 +177,36 @@ export class Scan implements AsyncIterable<ScanEvent> {
     });
   }
 
-  /** Ends what is under way, and gives back workers and memory. A ZIP that was made can be read until then. */
+  /** Ends what is under way, and gives back workers, memory and the room that ZIPs take. */
   close(): void {
     this.end(new DOMException('The scan was closed.', 'AbortError'));
   }
 
   private async run(file: File): Promise<Manifest> {
     try {
-      const { signal, assets = sharedAssets() } = this.settings;
+      const { signal } = this.settings;
       if (signal?.aborted) throw this.abortError();
       signal?.addEventListener('abort', this.onAbort);
       if (typeof VideoDecoder === 'undefined') {
         throw new ScanError('This browser cannot decode video for web pages (it lacks WebCodecs).', 'Use a current one. The page must be opened over https or from localhost.');
       }
-      const loaded = await assets;
-      if (this.ended) throw this.ended;
-      this.engine = new Engine(loaded, (message) => this.receive(message));
+      const { assets = sharedAssets() } = this.settings;
+      const loaded = Promise.resolve(assets).catch((cause: unknown) => {
+        throw new ScanError(`What scans need could not be loaded (${cause instanceof Error ? cause.message : String(cause)}).`, 'Check the connection and try again.', { cause });
+      });
+      this.engine = new Engine(await Promise.race([this.stopped, loaded]), (message) => this.receive(message));
       const { facts } = await this.ask('opened', (engine) => engine.open(file, false));
       this.tell({ type: 'opened', facts });
-      const { manifest } = await this.ask('selected', (engine) => engine.scan(this.options, { resume: false, keep: false }));
+      const { manifest } = await this.ask('selected', (engine) => {
+        engine.scan(this.options, { resume: false, keep: false });
+        if (this.paused) engine.pause(true);
+      });
       this.scanned = true;
       this.tell({ type: 'result', manifest });
       return manifest;
     } catch (error) {
       this.end(error instanceof Error ? error : new Error(String(error)));
-      throw error;
+      throw this.ended ?? error;
     }
   }
 
@@ -195,19 +220,28 @@ export class Scan implements AsyncIterable<ScanEvent> {
       case 'candidate':
         if (!this.scanned) this.tell(message);
         break;
+      case 'restarted':
+        this.lost = true;
+        break;
       case 'failed':
-        this.asked?.reject(new ScanError(message.failure.title, message.failure.advice));
+        if (this.lost) this.end(errorOf(message.failure));
+        else this.asked?.reject(errorOf(message.failure));
         break;
       case 'hung':
-        this.end(new ScanError(message.failure.title, message.failure.advice));
-        break;
-      case 'restarted':
-        // Its failure would follow.
-        this.end(new ScanError('A background worker stopped, and the scan went with it.', 'Close other tabs to free memory, or try with fewer workers.'));
+        this.end(errorOf(message.failure));
         break;
       default:
         if (message.type === this.asked?.type) this.asked.resolve(message);
     }
+  }
+
+  private choose(send: (engine: Engine, options: Options) => void, options: ScanOptions = {}): Promise<Manifest> {
+    return this.inTurn(async () => {
+      const next = completed(options, this.options);
+      const { manifest } = await this.ask('selected', (engine) => send(engine, next));
+      this.options = next;
+      return manifest;
+    });
   }
 
   private inTurn<T>(run: () => Promise<T>): Promise<T> {
@@ -218,31 +252,60 @@ export class Scan implements AsyncIterable<ScanEvent> {
     return next;
   }
 
-  private ask<T extends FromJob['type']>(type: T, send: (engine: Engine) => void): Promise<Answer<T>> {
+  private async ask<T extends FromJob['type']>(type: T, send: (engine: Engine) => void): Promise<Answer<T>> {
     const { engine } = this;
-    if (this.ended || !engine) return Promise.reject(this.ended ?? new Error('no workers'));
-    const answer = new Promise<FromJob>((resolve, reject) => (this.asked = { type, resolve, reject }));
-    send(engine);
-    return answer.finally(() => (this.asked = undefined)) as Promise<Answer<T>>;
+    if (this.ended || !engine) throw this.ended ?? new Error('no workers');
+    try {
+      const answer = new Promise<FromJob>((resolve, reject) => {
+        this.asked = { type, resolve, reject };
+        send(engine);
+      });
+      return (await answer) as Answer<T>;
+    } finally {
+      this.asked = undefined;
+    }
   }
 
   private tell(event: ScanEvent): void {
+    if (event.type === 'progress' || event.type === 'scenes') this.events = this.events.filter(({ type }) => type !== event.type);
     this.events.push(event);
-    this.wake?.();
+    this.woken();
+  }
+
+  private woken(): void {
+    for (const wake of this.waiting.splice(0)) wake();
   }
 
   private end(error: Error): void {
     if (this.ended) return;
     this.ended = error;
+    this.events = [];
     this.settings.signal?.removeEventListener('abort', this.onAbort);
     this.engine?.close();
     this.engine = undefined;
     this.asked?.reject(error);
-    this.wake?.();
+    this.stop(error);
+    this.woken();
   }
 
   private abortError(): Error {
     const reason: unknown = this.settings.signal?.reason;
     return reason instanceof Error ? reason : new DOMException('The scan was aborted.', 'AbortError');
   }
+}
+
+function errorOf({ title, advice }: Failure): ScanError {
+  return new ScanError(title, advice);
+}
+
+/** What is missing in options is taken from others; what is `undefined` is as in `DEFAULT_OPTIONS`. */
+function completed(options: ScanOptions, others: Readonly<Options>): Options {
+  const next: Record<string, unknown> = { ...others, ...options };
+  for (const [name, value] of Object.entries(next)) {
+    if (value !== undefined) continue;
+    const usual = DEFAULT_OPTIONS[name as keyof Options];
+    if (usual === undefined) delete next[name];
+    else next[name] = usual;
+  }
+  return next as unknown as Options;
 }

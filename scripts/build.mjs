@@ -7,12 +7,12 @@ import { ROOT, ensureNpmPackages, ensureRust, ensureWasmBindgen, main, output, r
 
 const WASM = join(ROOT, 'target', 'wasm32-unknown-unknown', 'release', 'framesift.wasm');
 
-/** Runs `make` unless `product` is there and `stamp` holds the hash of `parts`. */
-export function unlessUnchanged(stamp, product, parts, make) {
+/** Runs `make` unless all `products` are there and `stamp` holds the hash of `parts`. */
+export function unlessUnchanged(stamp, products, parts, make) {
   const hash = createHash('sha256');
   for (const part of parts) hash.update(part);
   const digest = hash.digest('hex');
-  if (existsSync(product) && existsSync(stamp) && readFileSync(stamp, 'utf8') === digest) return;
+  if (products.every(existsSync) && existsSync(stamp) && readFileSync(stamp, 'utf8') === digest) return;
   make();
   writeFileSync(stamp, digest);
 }
@@ -27,7 +27,7 @@ async function buildWasm() {
     const features = variant.features.length > 0 ? ['--features', variant.features.join(',')] : [];
     const out = join(ROOT, 'npm', 'wasm', variant.name);
     mkdirSync(out, { recursive: true });
-    unlessUnchanged(join(out, '.stamp'), join(out, 'framesift.js'), [...rust, JSON.stringify(config)], () => {
+    unlessUnchanged(join(out, '.stamp'), [join(out, 'framesift.js')], [...rust, JSON.stringify(config)], () => {
       run('cargo', ['build', '--locked', '--release', '--lib', '--no-default-features', '--target', 'wasm32-unknown-unknown', ...features]);
       run(bindgen, ['--target', 'web', ...config['wasm-bindgen'].args, '--out-dir', out, WASM]);
     });
@@ -44,7 +44,7 @@ function contents(...paths) {
 /** Everything that goes into the page and the package. */
 function pageSources() {
   const stamps = ['relaxed-simd', 'simd128'].map((variant) => readFileSync(join(ROOT, 'npm', 'wasm', variant, '.stamp')));
-  return [...contents('www', 'npm', 'models', 'package-lock.json', 'vite.config.mjs', 'tsconfig.json', 'tsconfig.lib.json'), ...stamps];
+  return [...contents('www', 'npm', 'models', 'docs/manifest.schema.json', 'package-lock.json', 'vite.config.mjs', 'tsconfig.json', 'tsconfig.lib.json', 'scripts/build.mjs'), ...stamps];
 }
 
 /** The licences that must travel with what page and package contain. */
@@ -71,6 +71,7 @@ function buildLibrary(bin) {
   run(join(bin, 'vite'), ['build', '--mode', 'library']);
   run(join(bin, 'tsc'), ['-p', 'tsconfig.lib.json']);
   completeImports(join(ROOT, 'lib', 'types'));
+  cpSync(join(ROOT, 'docs', 'manifest.schema.json'), join(ROOT, 'lib', 'manifest.schema.json'));
   copyLicenses('lib');
 }
 
@@ -81,7 +82,7 @@ export async function build() {
   mkdirSync(join(ROOT, '.cache'), { recursive: true });
   const stamp = join(ROOT, '.cache', 'dist.stamp');
   const bin = join(ROOT, 'node_modules', '.bin');
-  unlessUnchanged(stamp, join(ROOT, 'lib', 'types', 'index.d.ts'), pageSources(), () => {
+  unlessUnchanged(stamp, [join(ROOT, 'dist', 'index.html'), join(ROOT, 'lib', 'types', 'index.d.ts')], pageSources(), () => {
     run(join(bin, 'tsc'), ['-p', 'tsconfig.json']);
     run(join(bin, 'vite'), ['build']);
     copyLicenses('dist');

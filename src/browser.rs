@@ -56,7 +56,12 @@ fn to_js(value: &impl Serialize) -> Result<JsValue, JsError> {
 /// By way of JSON, in which a float of 32 bits has no more digits than it needs: 0.8, and not 0.800000011920929.
 fn to_short_js(value: &impl Serialize) -> Result<JsValue, JsError> {
     let json = serde_json::to_string(value).map_err(js_error)?;
-    js_sys::JSON::parse(&json).map_err(|e| JsError::new(&format!("{e:?}")))
+    js_sys::JSON::parse(&json).map_err(|e| JsError::new(&message(&e)))
+}
+
+/// What an exception says.
+fn message(exception: &JsValue) -> String {
+    exception.dyn_ref::<js_sys::Error>().map_or_else(|| format!("{exception:?}"), |error| error.message().into())
 }
 
 /// A frame written into the batch, waiting to be processed.
@@ -517,7 +522,7 @@ pub fn encode_stills(
             &picture.height().into(),
             &quality.into(),
         );
-        let file = webp.apply(&JsValue::NULL, &arguments).map_err(|e| error(format!("{e:?}")))?;
+        let file = webp.apply(&JsValue::NULL, &arguments).map_err(|e| error(message(&e)))?;
         let file: js_sys::Uint8Array = file.dyn_into().map_err(|_| error("the encoder gave nothing".into()))?;
         Ok(file.to_vec())
     };

@@ -472,8 +472,15 @@ pub struct Rejected {
     pub index: u64,
     /// Presentation time in seconds.
     pub time_s: f64,
+    /// How many faces of the smallest size or larger it shows.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub faces: usize,
     /// Why.
     pub reason: Reason,
+}
+
+fn is_none(number: &usize) -> bool {
+    *number == 0
 }
 
 /// One person.

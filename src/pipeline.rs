@@ -551,6 +551,7 @@ impl Session {
         let rejected = rejected.into_iter().map(|(i, reason)| Rejected {
             index: self.candidates[i].index,
             time_s: items[i].time_s,
+            faces: large_faces(&self.candidates[i], options).count(),
             reason,
         });
         Manifest {

@@ -15,9 +15,9 @@ self.onmessage = ({ data }: MessageEvent<ToAnalysis>) => {
   // that a page which is only looked at should not pay.
   let analyzer: InstanceType<typeof wasm.Analyzer> | undefined;
 
-  let webp: EncodeWebp | undefined;
+  let webp: Promise<EncodeWebp> | undefined;
 
-  const work = (request: PoolRequest) => {
+  const work = (request: PoolRequest, webp?: EncodeWebp) => {
     const { layout, pixels } = request;
     if (request.task === 'encode') {
       const result = wasm.encode_stills(layout, pixels, request.stills, webp) as Uint8Array<ArrayBuffer>[];
@@ -38,11 +38,14 @@ self.onmessage = ({ data }: MessageEvent<ToAnalysis>) => {
       port.postMessage(message, [pixels.buffer, ...transfer]);
     };
     try {
-      if (request.task === 'encode' && request.stills.format === 'webp') webp ??= await webpEncoder(assets.webp);
-      const done = work(request);
+      const asWebp = request.task === 'encode' && request.stills.format === 'webp';
+      if (asWebp) webp ??= webpEncoder(assets.webp);
+      const done = work(request, asWebp ? await webp : undefined);
       const files = done.task !== 'analyze' ? done.result : [done.result.thumbnail, ...done.result.portraits];
       reply(done, files.map((file) => file.buffer));
     } catch (error) {
+      // One that ran out of memory does not work any more.
+      webp = undefined;
       reply({ error: error instanceof Error ? error.message : String(error) });
       // After a trap the instance cannot be used again: the page replaces the worker.
       if (error instanceof WebAssembly.RuntimeError) setTimeout(() => { throw error; });

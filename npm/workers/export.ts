@@ -160,6 +160,10 @@ export async function pixelsOf(sample: VideoSample, pool: Pool): Promise<Pixels>
   }
 }
 
+function notMade(error: Error): never {
+  throw new UserError(`A frame could not be made a file: ${error.message}.`, 'Take another format, a smaller size, or fewer workers, which need less memory. The scan is still there.');
+}
+
 interface Encoded {
   frame: KeptFrame;
   /** The frame's JPEG and its faces'; `null` where decoding fails. */
@@ -177,7 +181,7 @@ async function* encoded(
   const ahead: { frame: KeptFrame; files: Accepted<Uint8Array<ArrayBuffer>[]> | null }[] = [];
   const first = async (): Promise<Encoded | undefined> => {
     const next = ahead.shift();
-    return next && { frame: next.frame, files: next.files && (await next.files.result) };
+    return next && { frame: next.frame, files: next.files && (await next.files.result.catch(notMade)) };
   };
   let i = 0;
   for await (const sample of samplesAt(track, frames.map((f) => f.time_s))) {
@@ -238,6 +242,13 @@ async function storeInPrivateFileSystem(stream: ReadableStream<Uint8Array>, onWr
     throw new UserError('The ZIP needs more room than the browser may use on this machine’s disk.', 'Free some, or save to a folder, or keep fewer frames. The scan is still there.');
   }
   return handle.getFile();
+}
+
+/** Removes the ZIPs of this worker. */
+export async function removeMade(): Promise<void> {
+  if (made.length === 0) return;
+  const root = await navigator.storage.getDirectory();
+  await Promise.allSettled(made.splice(0).map((name) => root.removeEntry(name)));
 }
 
 /** Removes the ZIPs that tabs have left which are closed. */

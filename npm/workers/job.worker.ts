@@ -7,7 +7,7 @@
 import { type Box, DEFAULT_OPTIONS, type Manifest, type Options, type Stills, type Video } from '../manifest';
 import type { Assets, Candidate, Failure, FromJob, Progress, ToJob } from '../protocol';
 import { type FrameLayout, type Reserve, copyFrame, decodedFrames, samplesAt } from './decode';
-import { ExportFiles, type NamedFile, pixelsOf, removeLeftovers } from './export';
+import { ExportFiles, type NamedFile, pixelsOf, removeLeftovers, removeMade } from './export';
 import { UserError, describe } from './failure';
 import { forgetScan, keptScans } from './journal';
 import { Pool } from './pool';
@@ -53,6 +53,8 @@ class Job {
   /** The scan under way or done; `scanned` follows when it is complete. */
   private scan: Scan | undefined;
   private scanned: { scan: Scan; video: Video; timings_s: Record<string, number> } | undefined;
+  /** Names of the photos of those who are looked for or left out: what the manifest says of them is what was done. */
+  private photos: Record<'reference' | 'avoid', string[]> = { reference: [], avoid: [] };
   private candidates = 0;
   private analysed = 0;
   /** Candidates whose analysis failed, and why: most likely a worker was out of memory. */
@@ -99,7 +101,7 @@ class Job {
   }
 
   /** `cancelled`: before its turn came. */
-  async run(request: Exclude<ToJob, { type: 'init' | 'cancel' | 'pause' | 'replaced' }>, cancelled: boolean): Promise<void> {
+  async run(request: Exclude<ToJob, { type: 'init' | 'cancel' | 'pause' | 'replaced' | 'close' }>, cancelled: boolean): Promise<void> {
     this.cancelRequested = cancelled;
     this.paused = false;
     switch (request.type) {
@@ -148,6 +150,7 @@ class Job {
         const identities = await this.identities(request.photos);
         if (request.who === 'avoid') scan.avoid(identities);
         else scan.look_for(identities);
+        this.photos[request.who] = request.photos.map(({ name }) => name);
         this.select(request.options);
         break;
       }
@@ -202,6 +205,7 @@ class Job {
     this.scan?.free();
     this.scan = undefined;
     this.scanned = undefined;
+    this.photos = { reference: [], avoid: [] };
     this.candidates = 0;
     this.analysed = 0;
     this.failed.clear();
@@ -547,12 +551,22 @@ class Job {
 
   private manifest(options: Options): Manifest {
     const { scan, video, timings_s } = this.result();
-    return scan.manifest(options, video, timings_s) as Manifest;
+    return scan.manifest(this.asDone(options), video, timings_s) as Manifest;
+  }
+
+  /** Options with the photos that were looked at. */
+  private asDone(options: Options): Options {
+    const done = { ...options };
+    for (const who of ['reference', 'avoid'] as const) {
+      delete done[who];
+      if (this.photos[who].length > 0) done[who] = this.photos[who];
+    }
+    return done;
   }
 
   private select(options: Options): void {
     // Identity vectors are for the file, not for the page.
-    const manifest = { ...this.manifest({ ...options, embeddings: false }), options };
+    const manifest = { ...this.manifest({ ...options, embeddings: false }), options: this.asDone(options) };
     const wasm_memory_bytes = this.loaded.memory.buffer.byteLength + this.pool.wasmMemoryBytes;
     send({ type: 'selected', manifest, wasm_memory_bytes });
   }
@@ -613,6 +627,11 @@ self.onmessage = ({ data }: MessageEvent<ToJob>) => {
   }
   if (data.type === 'pause') {
     job?.pause(data.paused);
+    return;
+  }
+  if (data.type === 'close') {
+    job?.cancel();
+    void removeMade().finally(() => self.close());
     return;
   }
   if (data.type === 'replaced') {

@@ -46,7 +46,7 @@ export function ensurePython() {
 /** Python packages in a folder of their own. */
 function ensurePackages(folder, requirements, parts) {
   const python = join(folder, 'bin', 'python');
-  unlessUnchanged(`${folder}.stamp`, python, parts, () => {
+  unlessUnchanged(`${folder}.stamp`, [python], parts, () => {
     console.error(`Setting up Python packages in ${folder} …`);
     run('python3', ['-m', 'venv', '--clear', folder], { advice: INSTALL_PYTHON });
     // Wheels only: pip would run a source package's build script.
@@ -76,7 +76,7 @@ export function onnxRuntimeLibrary() {
 /** Runs a Python script unless its `product` is there, made by the same sources. */
 function step(name, product, sources, what, args) {
   const parts = [...sources, ...PINS].map((path) => readFileSync(path));
-  unlessUnchanged(join(CACHE, `${name}.stamp`), product, parts, () => {
+  unlessUnchanged(join(CACHE, `${name}.stamp`), [product], parts, () => {
     console.error(`Making ${what} in .cache/bench …`);
     run(PYTHON, args);
     if (!existsSync(product)) throw new SetupError(`${args.join(' ')} did not write ${product}.`);

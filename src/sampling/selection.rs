@@ -230,10 +230,14 @@ struct Greedy<'a> {
 }
 
 /// Share of the result that faces get where they are preferred: a little more than that of the time in
-/// which one can be seen, as far as the items tell. Each stands for the time up to its neighbours.
+/// which one can be seen, as far as the items tell. Each stands for the time up to its neighbours. Where someone is seen
+/// with whom no frame is wanted, nothing is.
 fn face_share(items: &[Item<'_>]) -> f64 {
     let (mut with_face, mut all) = (0.0, 0.0);
     for (i, item) in items.iter().enumerate() {
+        if item.spoilt == Some(Reason::UnwantedPerson) {
+            continue;
+        }
         let (before, after) = (&items[i.saturating_sub(1)], &items[(i + 1).min(items.len() - 1)]);
         let stands_for_s = after.time_s - before.time_s;
         all += stands_for_s;

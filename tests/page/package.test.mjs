@@ -40,6 +40,43 @@ const use = {
       frame: [frame.width, frame.height], closed: await scanning.select().catch((error: Error) => error.name),
     };
   },
+  /** Events are read once; a pause that comes early holds; someone is left out; what was stored goes. */
+  async more(file: File) {
+    const scanning = scan(file, { budget: 20, similarity: undefined });
+    scanning.pause();
+    let events = 0;
+    const reading = (async () => {
+      for await (const event of scanning) events += Number(event.type === 'candidate');
+    })();
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+    const early = events;
+    scanning.pause(false);
+    await reading;
+    for await (const event of scanning) throw new Error(event.type);
+    const { frames, people } = await scanning.result;
+    // Nothing to go on with, and nothing that is watched for going on.
+    scanning.pause(false);
+    const [first] = frames;
+    if (!first) throw new Error('no frame');
+    const photo = new File([await scanning.frame(first.index)], 'them.jpg');
+    const without = await scanning.avoid([photo]);
+    const large = await scanning.select({ max_side_px: 320, budget: undefined });
+    const failed = await scanning.avoid([new File(['x'], 'none.jpg')]).catch((error: unknown) => error instanceof ScanError && error.advice);
+    const { manifest } = await scanning.export();
+    const stored = async () => {
+      let files = 0;
+      const root = await navigator.storage.getDirectory();
+      for await (const name of root.keys()) files += Number(name.endsWith('.zip'));
+      return files;
+    };
+    const [zips] = [await stored()];
+    scanning.close();
+    for (let i = 0; i < 50 && (await stored()) > 0; i++) await new Promise((resolve) => setTimeout(resolve, 100));
+    return {
+      early, similarity: manifest.options.similarity, people: people.length, before: frames.length, after: without.frames.length,
+      avoid: without.options.avoid, large: large.options, failed, written: manifest.options, zips, left: await stored(),
+    };
+  },
   /** What is not used is no failure. */
   async onlyTheResult(file: File, settings: ScanSettings = {}) {
     const scanning = scan(file, { budget: 3, faces: 'ignore' }, settings);
@@ -187,6 +224,19 @@ test('a scan gives what the command gives, and chooses, shows and saves', async 
   const { frames } = JSON.parse(entries.get('manifest.json').toString('utf8'));
   assert.deepEqual(frames.map(({ index }) => index), result.written.frames);
   for (const { file } of frames) assert.ok(entries.has(file), file);
+});
+
+test('a scan pauses, leaves people out, and takes with it what it stored', async () => {
+  const { result } = await use('more', media('people.mp4'));
+  assert.equal(result.early, 0);
+  assert.equal(result.similarity, 0.8);
+  assert.ok(result.after > 0 && result.after < result.before, `${result.after} of ${result.before}`);
+  assert.deepEqual(result.avoid, ['them.jpg']);
+  assert.deepEqual([result.large.budget, result.large.max_side_px], [500, 320]);
+  // Photos that cannot be used change nothing, neither the choice nor what is written about it.
+  assert.match(result.failed, /JPEG/);
+  assert.deepEqual(result.written.avoid, ['them.jpg']);
+  assert.deepEqual([result.zips, result.left], [1, 0]);
 });
 
 test('scans share what was fetched, end when they are left or aborted, and say why they cannot be', async () => {

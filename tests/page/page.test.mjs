@@ -181,6 +181,23 @@ pageTest('a job can be cancelled, and the next one works', async ({ page }) => {
   assert.match(await page.locator('#decoded').innerText(), /All 50 frames decoded/);
 });
 
+pageTest('a file that takes long to open can be given up', async ({ page }) => {
+  await page.locator('#file').setInputFiles(media('people.mp4'));
+  await page.locator('body[data-state="opening"]').waitFor();
+  await page.locator('#cancel-opening').click();
+  await page.locator('body[data-state="idle"]').waitFor();
+  await page.evaluate(() => (window.opens = true));
+  await choose(page, media('vp9.webm'));
+  assert.match(await page.locator('.choose .facts-list').innerText(), /vp9\.webm/);
+}, {
+  init: () => {
+    const post = window.Worker.prototype.postMessage;
+    window.Worker.prototype.postMessage = function (message, ...rest) {
+      if (message.type !== 'open' || window.opens) post.call(this, message, ...rest);
+    };
+  },
+});
+
 /** What happens to an analysis worker, and what ends it. */
 const LOSSES = {
   crashes: () => void setTimeout(() => {
@@ -190,6 +207,7 @@ const LOSSES = {
     for (;;);
   },
 };
+
 for (const [happens, what] of Object.entries(LOSSES)) {
   pageTest(`an analysis worker that ${happens} is replaced, and its frames are looked at again`, async ({ page }) => {
     await choose(page, media('people.mp4'));

@@ -1,6 +1,8 @@
 // Several videos at once.
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { setOptions, waitForState } from '../../scripts/lib/browser.mjs';
+import { ROOT } from '../../scripts/lib/tools.mjs';
 import { readZip } from '../../scripts/lib/zip.mjs';
 import { INTO_PRIVATE_FOLDER, pageTest } from './harness.mjs';
 import { media } from './media.mjs';
@@ -35,6 +37,27 @@ pageTest('all videos are scanned and saved, each into a folder of its own, and a
   });
   assert.deepEqual(names, ['people-framesift', 'vp9-framesift']);
   assert.ok(await page.locator('#all-zip').isDisabled(), 'nothing is left to do');
+}, INTO_PRIVATE_FOLDER);
+
+pageTest('who is left out by photos is left out of all videos', async ({ page }) => {
+  await chooseAll(page, ['people.mp4', 'vfr.mp4']);
+  await setOptions(page, { budget: 10 });
+  await page.locator('#start').click();
+  await waitForState(page, 'done');
+  await page.locator('#avoid').setInputFiles(join(ROOT, 'node_modules/@vladmandic/face-api/demo/sample6.jpg'));
+  await page.locator('.looking p').waitFor();
+  await page.locator('#all-folder').click();
+  await page.waitForFunction(() => document.querySelectorAll('[data-item="saved"]').length === 2, null, { timeout: 60_000 });
+  const manifests = await page.evaluate(async () => {
+    const out = await (await navigator.storage.getDirectory()).getDirectoryHandle('out');
+    const read = async (name) => JSON.parse(await (await (await (await out.getDirectoryHandle(`${name}-framesift`)).getFileHandle('manifest.json')).getFile()).text());
+    return Promise.all(['people', 'vfr'].map(read));
+  });
+  for (const { options, frames, rejected } of manifests) {
+    assert.deepEqual(options.avoid, ['sample6.jpg']);
+    assert.ok(frames.length > 0 && rejected.some(({ reason }) => reason === 'unwanted_person'));
+    for (const { faces } of frames) assert.ok(faces.every((face) => face.avoid_cosine < 0.45));
+  }
 }, INTO_PRIVATE_FOLDER);
 
 pageTest('without a folder each video becomes a ZIP', async ({ page }) => {

@@ -84,11 +84,20 @@ pageTest('a slider chooses while it is pulled, and counts as one change', async 
   const slider = page.locator('.with-slider input[type="range"]').first();
   for (const value of ['6', '4', '3']) await slider.evaluate((input, v) => { input.value = v; input.dispatchEvent(new Event('input', { bubbles: true })); }, value);
   await page.waitForFunction(() => document.querySelectorAll('.gallery li').length === 3);
+  // What it has left out since it was taken is shown beside it, with the reasons.
+  const gone = await page.locator('.changes .hint').allInnerTexts();
+  const numbers = gone.filter((text) => text.includes(':')).map((text) => Number(/^\d+/.exec(text)[0]));
+  assert.equal(numbers.reduce((sum, n) => sum + n, 0), Number(/Just left out: (\d+)/.exec(await page.locator('#changes-title').innerText())[1]));
+  assert.ok(numbers.length > 0 && numbers.reduce((sum, n) => sum + n, 0) >= all - 3);
   await slider.evaluate((input) => input.dispatchEvent(new Event('change', { bubbles: true })));
   assert.equal(await page.locator('#option-budget').inputValue(), '3');
+  await page.locator('.changes li button').first().click();
+  await page.locator('dialog.viewer[open]').waitFor();
+  await page.keyboard.press('Escape');
   await page.locator('#undo').click();
   await page.waitForFunction((n) => document.querySelectorAll('.gallery li').length === n, all);
   assert.equal(await page.locator('#option-budget').inputValue(), '500');
+  assert.ok(await page.locator('.changes').isHidden());
 });
 
 pageTest('people are named, joined and picked, and files sorted by them', async ({ page }) => {
@@ -119,6 +128,16 @@ pageTest('people are named, joined and picked, and files sorted by them', async 
   // Apart again.
   await page.locator('.joins button').click();
   await page.waitForFunction(() => document.querySelectorAll('.joins li').length === 0);
+  // Who joins someone without a name brings theirs.
+  const third = Number(await cards.nth(2).getAttribute('data-person'));
+  await chosenAgain(page, () => page.locator('.looking button').click());
+  await chosenAgain(page, async () => {
+    await page.locator(`#person-${second}-name`).fill('Grace');
+    await page.locator(`#person-${second}-name`).press('Enter');
+  });
+  await page.locator(`#person-${second}-same`).focus();
+  await chosenAgain(page, () => page.locator(`#person-${second}-same`).selectOption(String(third)));
+  assert.equal(await page.locator(`#person-${third}-name`).inputValue(), 'Grace');
 });
 
 pageTest('someone who is two people is split, and it can be taken back', async ({ page }) => {

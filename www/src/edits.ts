@@ -1,7 +1,16 @@
 /** Who is who, as the user has decided; the Rust side is `Edits` of `src/manifest.rs`. */
 
-import { type Edits, FIRST_SPLIT } from 'framesift';
+import { type Edits, FIRST_SPLIT, type PersonEdit } from 'framesift';
 import { T } from './text';
+
+/** What is said of people, with a change of one of them. */
+export function withPerson(people: PersonEdit[], id: number, change: Partial<PersonEdit>, without: 'name' | 'same_as'): PersonEdit[] {
+  const others = people.filter((person) => person.id !== id);
+  const before = { ...people.find((person) => person.id === id) };
+  delete before[without];
+  const after = { ...before, ...change, id };
+  return Object.keys(after).length > 1 ? [...others, after] : others;
+}
 
 /** Who a person really is. */
 export function really({ people = [] }: Edits, person: number): number {

@@ -1,16 +1,17 @@
 /** The page: choose a file, look at it, run, review, save. */
 
 import {
-  type Candidate, DEFAULT_OPTIONS, type Edits, Engine, type Failure, type FromJob, type Kept, type KeptScan, type Manifest,
-  type Options, type PersonEdit, type VideoFacts, load,
+  type Candidate, DEFAULT_OPTIONS, type Edits, Engine, type Failure, type FromJob, type Manifest,
+  type Options, type VideoFacts, load,
 } from 'framesift';
-import { givenName, personName, personNumber, really, usualName } from './edits';
+import { givenName, personName, personNumber, really, usualName, withPerson } from './edits';
 import { History } from './history';
 import { cached, describeApp, keepForOffline } from './offline';
 import { Pictures } from './pictures';
 import { lockNetwork } from './privacy';
 import { fromFragment, toConfig, toFragment } from './share';
 import { T, bytesText, timeText } from './text';
+import { Changes } from './ui/changes';
 import { h } from './ui/dom';
 import { ExportPanel } from './ui/export';
 import { Gallery } from './ui/gallery';
@@ -18,6 +19,7 @@ import { optionsForm } from './ui/options';
 import { People } from './ui/people';
 import { Queue, keptText } from './ui/queue';
 import { RunPanel } from './ui/run';
+import { StartRow, keptScans } from './ui/start';
 import { summary } from './ui/summary';
 import { Timeline } from './ui/timeline';
 import { Viewer } from './ui/viewer';
@@ -30,8 +32,10 @@ let state: State = 'loading';
 /** What the user has before a scan, after it, and after every change. */
 let manifest: Manifest | undefined;
 let edits: Edits = {};
-let reference: string[] = [];
-let avoid: string[] = [];
+/** Photos of those who are looked for, and of those who are left out; and what the shown result was chosen by. */
+type Photos = Record<'reference' | 'avoid', File[]>;
+let photos: Photos = { reference: [], avoid: [] };
+let photosShown = photos;
 /** The file that is open or being opened, and the number of that request. */
 let file: File | undefined;
 let opening = 0;
@@ -65,15 +69,22 @@ const drop = h('label', { class: 'drop', for: 'file' }, dropTitle, h('span', {},
 const points = h('ul', { class: 'points' }, ...T.drop.points.map(([title, text]) => h('li', {}, h('strong', {}, title), h('span', {}, text))));
 const queue = new Queue({ open, saveAll });
 const facts = h('dl', { class: 'facts-list', 'aria-label': T.facts.label });
-const keptScans = h('ul', { class: 'kept-scans', 'aria-label': T.kept.title, hidden: true });
+const kept = keptScans({ forget: (id) => engine?.forget(id) }, fileInput);
 const message = h('div', { class: 'message', role: 'alert', id: 'failure' });
 const note = h('p', { class: 'note', id: 'note', role: 'status', hidden: true });
 const status = h('p', { class: 'visually-hidden', role: 'status', 'aria-live': 'polite' });
 
 const form = optionsForm(
   () => changed(true),
-  () => history.close(),
+  () => {
+    history.close();
+    pulling = false;
+  },
 );
+/** Whether a slider is being pulled, and the result before that, or before the last other change. */
+let pulling = false;
+let compared: Manifest | undefined;
+const changes = new Changes({ thumbnail: (index) => pictures.thumbnail(index), open: (index) => manifest && viewer.open(manifest, index) });
 const shareText = h('p', { class: 'hint', role: 'status' });
 const share = h(
   'div',
@@ -82,17 +93,8 @@ const share = h(
   h('button', { type: 'button', class: 'link', id: 'save-config', onclick: saveConfig }, T.settings.config),
   shareText,
 );
-const keep = h('input', { type: 'checkbox', id: 'keep', checked: true });
-const start = h('button', { type: 'button', class: 'primary', id: 'start', onclick: () => run(false) }, T.start);
-const resume = h('button', { type: 'button', class: 'primary', id: 'resume', hidden: true, onclick: () => run(true) });
-const forgetKept = h('button', { type: 'button', class: 'link', id: 'forget', hidden: true, onclick: forgetOpen }, T.kept.forget);
-const startRow = h(
-  'div',
-  { class: 'start-row' },
-  h('label', { class: 'inline', for: 'keep' }, keep, ` ${T.kept.keep}`),
-  h('div', { class: 'actions' }, resume, start, forgetKept),
-);
-const settings = h('section', { class: 'panel', 'aria-labelledby': 'settings-title' }, h('h2', { id: 'settings-title' }, T.settings.title), form.element, share, startRow);
+const startRow = new StartRow({ run, forget: () => engine?.forget() });
+const settings = h('section', { class: 'panel', 'aria-labelledby': 'settings-title' }, h('h2', { id: 'settings-title' }, T.settings.title), form.element, changes.element, share, startRow.element);
 
 const liveTimeline = new Timeline(() => undefined);
 const running = new RunPanel({ pause: (paused) => engine?.pause(paused), cancel }, status, liveTimeline.element);
@@ -123,22 +125,21 @@ const people = new People({
     const others = (edits.without_people ?? []).filter((other) => really(edits, other) !== person);
     edit({ without_people: without ? [...others, person] : others });
   },
-  rename: (person, name) => editPerson(person, name === '' ? {} : { name }, 'name'),
+  rename: (person, name) => edit({ people: withPerson(edits.people ?? [], person, name === '' ? {} : { name }, 'name') }),
   usualName: (person) => usualName(edits, person),
   split: (person) => edit({ split: [...(edits.split ?? []), person] }),
-  join: (person, into) => editPerson(person, into === undefined ? {} : { same_as: into }, 'same_as'),
+  join: (person, into) => {
+    const name = into !== undefined && givenName(edits, into) === undefined ? givenName(edits, person) : undefined;
+    const joined = withPerson(edits.people ?? [], person, into === undefined ? {} : { same_as: into }, 'same_as');
+    // A name that was given is not lost.
+    edit({ people: name === undefined || into === undefined ? joined : withPerson(joined, into, { name }, 'name') });
+  },
   joined: () => (edits.people ?? []).flatMap(({ id, same_as }) => (same_as === undefined ? [] : [{ id, into: same_as }])),
   open: (index) => manifest && viewer.open(manifest, index),
-  lookFor: (photos) => {
-    reference = photos.map(({ name }) => name);
-    byPhotos((options) => engine?.lookFor(photos, options));
-  },
-  lookingFor: () => reference,
-  avoid: (photos) => {
-    avoid = photos.map(({ name }) => name);
-    byPhotos((options) => engine?.avoid(photos, options));
-  },
-  avoiding: () => avoid,
+  lookFor: (files) => byPhotos('reference', files),
+  lookingFor: () => namesOf(photos.reference),
+  avoid: (files) => byPhotos('avoid', files),
+  avoiding: () => namesOf(photos.avoid),
 });
 const viewer = new Viewer({
   thumbnail: (index) => pictures.thumbnail(index),
@@ -163,7 +164,9 @@ const done = h(
   people.element,
 );
 
-const choose = h('section', { class: 'panel choose', 'aria-label': T.drop.choose }, fileInput, drop, keptScans, facts);
+const cancelOpening = h('button', { type: 'button', class: 'secondary', id: 'cancel-opening', onclick: () => engine?.stop() }, T.drop.cancel);
+const openingRow = h('p', { class: 'opening', hidden: true }, T.drop.opening, ' ', cancelOpening);
+const choose = h('section', { class: 'panel choose', 'aria-label': T.drop.choose }, fileInput, drop, openingRow, kept.element, facts);
 app.append(
   h('header', {}, h('div', {}, h('h1', {}, 'framesift'), h('p', { class: 'tagline' }, T.tagline)), privacy),
   h('main', {}, choose, queue.element, points, message, note, running.element, settings, done, status, viewer.element),
@@ -185,12 +188,13 @@ function enter(next: State): void {
   facts.hidden = facts.childElementCount === 0;
   points.hidden = !(next === 'idle' || next === 'loading');
   settings.hidden = !(next === 'ready' || next === 'done');
-  startRow.hidden = next === 'done';
+  startRow.element.hidden = next === 'done';
   running.element.hidden = !busy;
   liveTimeline.element.hidden = next !== 'running';
   done.hidden = !(next === 'done' || next === 'exporting');
   done.inert = next === 'exporting';
   fileInput.disabled = busy;
+  openingRow.hidden = next !== 'opening';
   queue.setBusy(busy || next === 'opening');
   drop.classList.toggle('disabled', fileInput.disabled);
   drop.classList.toggle('small', next !== 'idle' && next !== 'loading');
@@ -245,7 +249,7 @@ let imported: Manifest | undefined;
 /** Without decisions of its own a result takes over those of the set; with one, the user goes on with it. */
 function takeOver(set: Manifest): void {
   const { options: { edits: decided = {}, reference: wanted = [], avoid: unwanted = [], ...others }, video } = set;
-  const photos = [...wanted, ...unwanted];
+  const gone = [...wanted, ...unwanted];
   // How many workers there are goes with the machine.
   const { workers, batch } = form.read();
   form.write({ ...others, workers, batch });
@@ -255,7 +259,7 @@ function takeOver(set: Manifest): void {
   const applies = isOpen && state === 'done';
   imported = applies ? undefined : set;
   const parts = [applies ? T.imported.now(video.name) : isOpen && state === 'ready' ? T.imported.ready(video.name) : T.imported.open(video.name)];
-  if (photos.length > 0) parts.push(T.imported.photos(photos.join(', ')));
+  if (gone.length > 0) parts.push(T.imported.photos(gone.join(', ')));
   say(parts.join(' '));
   if (applies) edits = decided;
   changed(false);
@@ -279,16 +283,26 @@ function say(text: string): void {
   note.hidden = text === '';
 }
 
-/** While all videos are done one after the other: where their files go. */
-let saveEach: { folder?: FileSystemDirectoryHandle } | undefined;
+/** While all videos are done one after the other: where their files go, whose photos hold for all, and how many choices are to come. */
+let saveEach: { folder?: FileSystemDirectoryHandle; photos: Photos; choices: number } | undefined;
 
 /** Scans and saves all videos. One that fails does not stop the others. */
 function saveAll(folder?: FileSystemDirectoryHandle): void {
   if (!form.check()) return;
-  saveEach = folder ? { folder } : {};
+  saveEach = { ...(folder && { folder }), photos, choices: 0 };
   // With what was decided by hand.
   if (state === 'done' && file && queue.isToSave(file)) save(folder);
   else nextVideo();
+}
+
+/** Saves the video that was just scanned, with those on the photos or without them. */
+function saveThis(): void {
+  if (!saveEach) return;
+  const each = saveEach;
+  const kinds = (['reference', 'avoid'] as const).filter((who) => each.photos[who].length > 0);
+  each.choices = kinds.length;
+  for (const who of kinds) byPhotos(who, each.photos[who]);
+  if (kinds.length === 0) save(each.folder);
 }
 
 function nextVideo(): void {
@@ -321,15 +335,15 @@ function options(): Options {
     ...DEFAULT_OPTIONS,
     ...form.read(),
     ...exporting.read(),
-    ...(reference.length > 0 && { reference }),
-    ...(avoid.length > 0 && { avoid }),
+    ...(photos.reference.length > 0 && { reference: namesOf(photos.reference) }),
+    ...(photos.avoid.length > 0 && { avoid: namesOf(photos.avoid) }),
     ...(edited && { edits }),
   };
 }
 
 /** `goOn`: with what is kept of an earlier scan, which depends on what was asked for then. */
 function run(goOn: boolean): void {
-  if (goOn && kept) form.write(askedFor(kept));
+  if (goOn && startRow.asked) form.write(startRow.asked);
   if (!engine || !form.check()) return;
   message.replaceChildren();
   forget();
@@ -342,53 +356,7 @@ function run(goOn: boolean): void {
   queue.mark(file, 'scanning');
   enter('running');
   running.begin('count');
-  engine.scan(options(), { resume: goOn, keep: keep.checked });
-}
-
-/** What an earlier scan depends on, with the rest as it is now. */
-function askedFor({ options: { budget, similarity, detector } }: Kept): Partial<Options> {
-  return { ...form.read(), budget, similarity, detector };
-}
-
-/** Whether a kept scan is what the form asks for. */
-function fits(one: Kept): boolean {
-  const [then, now] = [one.options, form.read()];
-  const { name, threshold = then.detector.threshold } = now.detector;
-  const sameDetector = then.detector.name === name && then.detector.threshold === threshold;
-  return then.budget === now.budget && then.similarity === now.similarity && sameDetector;
-}
-
-/** What is kept of the open file's scan. */
-let kept: Kept | undefined;
-
-function showKept(next: Kept | undefined): void {
-  kept = next;
-  resume.hidden = !next;
-  forgetKept.hidden = !next;
-  resume.textContent = next ? T.kept.resume(next.done_s, next.ended) : '';
-  start.textContent = next ? T.kept.again : T.start;
-  start.className = next ? 'secondary' : 'primary';
-}
-
-function forgetOpen(): void {
-  engine?.forget();
-  start.focus();
-}
-
-function showKeptScans(scans: KeptScan[]): void {
-  const items = scans.map(({ id, name }) => {
-    const item = h('li', {}, T.kept.scan(name), ' ');
-    const forgetIt = () => {
-      engine?.forget(id);
-      item.remove();
-      keptScans.hidden = keptScans.childElementCount === 0;
-      fileInput.focus();
-    };
-    item.append(h('button', { type: 'button', class: 'link', 'aria-label': T.kept.forgetLabel(name), onclick: forgetIt }, T.kept.forget));
-    return item;
-  });
-  keptScans.replaceChildren(...items);
-  keptScans.hidden = items.length === 0;
+  engine.scan(options(), { resume: goOn, keep: startRow.keeps });
 }
 
 function fetchPictures(): void {
@@ -400,12 +368,13 @@ function forget(): void {
   pictures.clear();
   gallery.clear();
   people.clear();
+  changes.clear();
+  compared = undefined;
   history.clear();
   viewer.close();
   manifest = undefined;
   edits = {};
-  reference = [];
-  avoid = [];
+  photos = photosShown = { reference: [], avoid: [] };
 }
 
 function save(folder?: FileSystemDirectoryHandle): void {
@@ -427,6 +396,8 @@ function changed(going: boolean): void {
   window.history.replaceState(null, '', `#${toFragment(options())}`);
   shareText.textContent = '';
   if (state !== 'done') return;
+  if (!pulling) compared = manifest;
+  pulling = going;
   if (going) history.begin(chosenBy);
   else history.note(chosenBy);
   chooseAgain();
@@ -442,16 +413,9 @@ function chooseAgain(): void {
 function edit(change: Edits): void {
   history.close();
   history.note(chosenBy);
+  [compared, pulling] = [manifest, false];
   edits = { ...edits, ...change };
   chooseAgain();
-}
-
-function editPerson(id: number, change: Partial<PersonEdit>, without: 'name' | 'same_as'): void {
-  const others = (edits.people ?? []).filter((person) => person.id !== id);
-  const before = { ...edits.people?.find((person) => person.id === id) };
-  delete before[without];
-  const after = { ...before, ...change, id };
-  edit({ people: Object.keys(after).length > 1 ? [...others, after] : others });
 }
 
 /** Keeps a frame or leaves it out. */
@@ -470,12 +434,18 @@ function decide(index: number, keep: boolean): void {
   }
 }
 
-function byPhotos(choose: (options: Options) => void): void {
+function namesOf(files: File[]): string[] {
+  return files.map(({ name }) => name);
+}
+
+function byPhotos(who: keyof Photos, files: File[]): void {
   message.replaceChildren();
+  photos = { ...photos, [who]: files };
   // The photos' faces are known to the job only: this is not taken back by undo.
   history.clear();
   chosenBy = options();
-  choose(chosenBy);
+  if (who === 'avoid') engine?.avoid(files, chosenBy);
+  else engine?.lookFor(files, chosenBy);
   showHistory();
 }
 
@@ -483,6 +453,7 @@ function byPhotos(choose: (options: Options) => void): void {
 function travel(way: 'undo' | 'redo'): void {
   const to = way === 'undo' ? history.undo(chosenBy) : history.redo(chosenBy);
   if (!to) return;
+  [compared, pulling] = [undefined, false];
   form.write(to);
   exporting.write(to);
   edits = to.edits ?? {};
@@ -502,10 +473,10 @@ function receive(data: FromJob): void {
   switch (data.type) {
     case 'ready':
       privacy.title = data.device;
-      showKeptScans(data.kept);
+      kept.show(data.kept);
       break;
     case 'kept':
-      showKept(data.kept);
+      startRow.show(data.kept);
       break;
     case 'imported':
       if (data.failure) {
@@ -528,12 +499,12 @@ function receive(data: FromJob): void {
       forget();
       showFacts(data.facts);
       ({ start_s, duration_s } = data.facts);
-      keptScans.hidden = true;
-      showKept(data.kept);
+      kept.show([]);
+      startRow.show(data.kept);
       enter('ready');
       queue.mark(file, 'open');
-      if (saveEach) run(kept !== undefined && fits(kept));
-      else (kept ? resume : start).focus();
+      if (saveEach) run(startRow.fits(form.read()));
+      else startRow.focus();
       break;
     case 'restarted':
       // What was scanned went with the workers.
@@ -574,6 +545,9 @@ function receive(data: FromJob): void {
       document.body.dataset['choices'] = String(Number(document.body.dataset['choices'] ?? 0) + 1);
       document.body.dataset['wasmMemoryBytes'] = String(data.wasm_memory_bytes);
       showResult(data.manifest, state === 'running');
+      if (!saveEach?.choices) break;
+      saveEach.choices -= 1;
+      if (saveEach.choices === 0) save(saveEach.folder);
       break;
     case 'exported':
       enter('done');
@@ -584,15 +558,23 @@ function receive(data: FromJob): void {
       break;
     case 'cancelled':
       saveEach = undefined;
-      queue.mark(file, state === 'exporting' ? 'scanned' : 'open');
-      if (state === 'exporting') {
+      queue.mark(file, state === 'exporting' ? 'scanned' : state === 'opening' ? 'waiting' : 'open');
+      if (state === 'opening') {
+        // What was there went with the workers.
+        forget();
+        file = undefined;
+        facts.replaceChildren();
+        startRow.show(undefined);
+        enter('idle');
+        fileInput.focus();
+      } else if (state === 'exporting') {
         enter('done');
         exporting.say(T.export.cancelled);
         exporting.zip.focus();
       } else {
         status.textContent = T.running.cancelled;
         enter('ready');
-        (kept ? resume : start).focus();
+        startRow.focus();
       }
       break;
     case 'failed':
@@ -621,10 +603,10 @@ function receiveFailure(failure: Failure): void {
       enter(before.state === 'done' && manifest ? 'done' : 'idle');
       break;
     case 'done':
+      if (saveEach) queue.mark(file, 'failed', failure.title);
       // The wish that failed is not part of the result.
       if (manifest) {
-        reference = manifest.options.reference ?? [];
-        avoid = manifest.options.avoid ?? [];
+        photos = photosShown;
         edits = manifest.options.edits ?? {};
         chosenBy = options();
         people.show(manifest);
@@ -664,6 +646,8 @@ function showFacts(f: VideoFacts): void {
 
 function showResult(next: Manifest, first: boolean): void {
   manifest = next;
+  const { reference = [], avoid = [] } = next.options;
+  if (String([reference, avoid]) === String([namesOf(photos.reference), namesOf(photos.avoid)])) photosShown = photos;
   if (first) {
     if (imported && file && isOf(imported, file)) imported = undefined;
     chosenBy = options();
@@ -675,12 +659,16 @@ function showResult(next: Manifest, first: boolean): void {
   gallery.show(next);
   people.show(next);
   exporting.show(next);
-  viewer.update(next);
+  if (compared) changes.show(compared, next);
+  else changes.clear();
   showHistory();
   status.textContent = T.result.done(next.frames.length);
+  // Behind an open dialog nothing is read out.
+  viewer.update(next, T.result.done(next.frames.length));
   if (!first) return;
   if (saveEach) {
-    save(saveEach.folder);
+    // What came of the scan itself is not counted.
+    queueMicrotask(saveThis);
     return;
   }
   document.getElementById('done-title')?.focus({ preventScroll: true });
@@ -717,9 +705,9 @@ for (const name of ['dragover', 'drop'] as const) {
   window.addEventListener(name, (event) => {
     event.preventDefault();
     const dropped = [...(event.dataTransfer?.files ?? [])];
-    const photos = dropped.filter(({ type }) => type.startsWith('image/'));
+    const pictured = dropped.filter(({ type }) => type.startsWith('image/'));
     // Photos that are dropped on a result are of someone to look for.
-    if (name === 'drop' && photos.length > 0 && state === 'done') people.lookFor(photos);
+    if (name === 'drop' && pictured.length > 0 && state === 'done') byPhotos('reference', pictured);
     else if (name === 'drop') take(dropped);
     document.body.classList.toggle('dragging', name === 'dragover' && !fileInput.disabled);
   });

@@ -109,6 +109,8 @@ export const T = {
     hint: 'one or several, or drop them here. MP4, MOV, MKV, WebM, TS; a manifest.json brings back its session',
     another: 'Choose other videos',
     waiting: (name: string) => `“${name}” opens in a moment`,
+    opening: 'Opening …',
+    cancel: 'Cancel',
     points: [
       ['Every frame is looked at', 'Scenes are found, look-alikes skipped, and the sharpest moment of each is kept.'],
       ['People are recognised', 'Faces are found, rated and sorted by person, so that you can keep only whom you need.'],
@@ -125,7 +127,7 @@ export const T = {
   },
   queue: {
     title: (n: number, size: string) => `${number(n)} videos, ${size}`,
-    hint: 'Open one to look at its result, or have all of them done with the options below: each gets a folder or a ZIP of its own.',
+    hint: 'Open one to look at its result, or have all of them done with the options below: each gets a folder or a ZIP of its own. Photos of people hold for all of them.',
     folder: 'Scan all, save to a folder',
     zips: 'Scan all, download ZIPs',
     states: {
@@ -194,6 +196,13 @@ export const T = {
     linkFailed: 'The clipboard is not allowed here; the address bar holds the link.',
     config: 'Save as the command’s config file',
   },
+  changes: {
+    title: (gone: number, added: number) => `Just left out: ${number(gone)}${added > 0 ? `; just added: ${number(added)}` : ''}`,
+    reason: (n: number, reason: string) => `${number(n)}: ${reason}`,
+    close: 'Close',
+    more: (n: number) => `and ${number(n)} more`,
+    open: (time_s: number) => `Look at the frame at ${timeText(time_s, 2)}, which was just left out`,
+  },
   start: 'Start',
   kept: {
     title: 'Scans that were not saved',
@@ -248,7 +257,7 @@ export const T = {
     label: 'Scenes',
     scene: (n: number, from_s: number, to_s: number, frames: number) =>
       `Scene ${n}, ${timeText(from_s, 1)} to ${timeText(to_s, 1)}, ${count(frames, 'frame')}`,
-    legend: 'Blocks are scenes, hatching is a transition, marks are kept frames; tall amber ones show faces.',
+    legend: 'Blocks are scenes, hatching is a transition, marks are kept frames; tall amber ones show faces. The higher the amber ground, the more faces.',
   },
   gallery: {
     views: 'Which frames',
@@ -295,6 +304,7 @@ export const T = {
     withoutOne: (name: string) => `Leave out every frame with ${name}`,
     withoutThese: (name: string) => `Frames with ${name} are left out.`,
     again: 'keep them again',
+    againLabel: (name: string) => `keep them again: ${name}`,
     avoid: 'Leave someone out by photos',
     avoidIs: (names: string) => `Leaving out frames with who is on ${names}.`,
     nobody: 'Leave nobody out',

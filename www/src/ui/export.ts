@@ -63,6 +63,7 @@ export class ExportPanel {
     }));
     const field = (input: HTMLElement, label: string, hint?: HTMLElement) => h('div', { class: 'field' }, h('label', { for: input.id }, label), input, hint);
     this.quality.value = String(DEFAULT_OPTIONS.quality);
+    this.quality.required = true;
     this.qualityField = field(this.quality, T.export.quality, this.qualityHint);
     this.element = h(
       'section',

@@ -46,7 +46,7 @@ export class People {
   private readonly list = h('ul', { class: 'people', 'aria-label': T.people.title });
   private readonly title = h('h2', { id: 'people-title', tabindex: -1 }, T.people.title);
   private readonly joins = h('ul', { class: 'joins' });
-  private readonly looking = h('div', { class: 'looking', role: 'status' });
+  private readonly looking = h('div', { class: 'looking' });
 
   constructor(private readonly host: PeopleHost) {
     this.element = h(
@@ -60,11 +60,6 @@ export class People {
       h('p', { class: 'hint' }, T.people.referenceHint),
       this.looking,
     );
-  }
-
-  /** Photos of someone to look for. */
-  lookFor(photos: File[]): void {
-    this.host.lookFor(photos);
   }
 
   /** Shows the portraits that came after their cards. */
@@ -103,14 +98,15 @@ export class People {
     const names = this.host.lookingFor();
     const only = this.host.only();
     this.looking.replaceChildren();
-    const say = (text: string, back: string, run: () => void) =>
-      this.looking.append(h('p', { class: 'hint' }, text), h('button', { type: 'button', class: 'link', onclick: run }, back));
+    const say = (text: string, back: string, run: () => void, label = back) =>
+      this.looking.append(h('p', { class: 'hint' }, text), h('button', { type: 'button', class: 'link', 'aria-label': label, onclick: run }, back));
     const avoided = this.host.avoiding();
     if (names.length > 0) say(T.people.referenceIs(names.join(', ')), T.people.everyone, () => this.host.lookFor([]));
     if (avoided.length > 0) say(T.people.avoidIs(avoided.join(', ')), T.people.nobody, () => this.host.avoid([]));
     if (only.length > 0) say(T.people.onlyThese(only.map((person) => this.host.personName(person)).join(', ')), T.people.everyone, () => this.host.everyone());
     for (const person of this.host.without()) {
-      say(T.people.withoutThese(this.host.personName(person)), T.people.again, () => this.host.setWithout(person, false));
+      const name = this.host.personName(person);
+      say(T.people.withoutThese(name), T.people.again, () => this.host.setWithout(person, false), T.people.againLabel(name));
     }
     if (!focused || focused.isConnected) return;
     const again = (focused.id && document.getElementById(focused.id)) || this.title;

@@ -1,12 +1,18 @@
-/** The video as a strip: scenes as blocks, transitions hatched, candidates and kept frames as marks. */
+/** The video as a strip: scenes as blocks, transitions hatched, candidates and kept frames as marks, faces as hills. */
 
 import type { Manifest, Scene } from 'framesift';
 import { T, timeText } from '../text';
 import { Roving, h, place } from './dom';
 
+/** The hills of faces have so many points. */
+const POINTS = 200;
+/** So many faces reach the top, unless there are more. */
+const MANY_FACES = 2;
+
 export class Timeline {
   readonly element: HTMLElement;
   private readonly blocks = h('div', { class: 'blocks' });
+  private readonly faces = h('div', { class: 'faces', 'aria-hidden': 'true' });
   private readonly marks = h('div', { class: 'marks', 'aria-hidden': 'true' });
   private readonly done = h('div', { class: 'done', 'aria-hidden': 'true' });
   private readonly first = h('span', {});
@@ -16,7 +22,7 @@ export class Timeline {
   private duration_s = 1;
 
   constructor(private readonly onScene: (scene: number) => void) {
-    const strip = h('div', { class: 'timeline', role: 'toolbar', 'aria-label': T.timeline.label }, this.blocks, this.done, this.marks);
+    const strip = h('div', { class: 'timeline', role: 'toolbar', 'aria-label': T.timeline.label }, this.blocks, this.faces, this.done, this.marks);
     const scale = h('div', { class: 'scale', 'aria-hidden': 'true' }, this.first, h('span', { class: 'legend' }, T.timeline.legend), this.end);
     this.element = h('div', { class: 'timeline-box' }, strip, scale);
     this.blocks.addEventListener('keydown', (event) => this.onKey(event));
@@ -30,6 +36,7 @@ export class Timeline {
     this.end.textContent = timeText(start_s + duration_s);
     this.blocks.replaceChildren();
     this.marks.replaceChildren();
+    this.faces.style.clipPath = 'inset(100%)';
     this.progress(0);
   }
 
@@ -66,6 +73,7 @@ export class Timeline {
     for (const frame of manifest.frames) inside.set(frame.scene, (inside.get(frame.scene) ?? 0) + 1);
     this.blocks.replaceChildren(...manifest.scenes.map((scene) => this.block(scene, inside.get(scene.index) ?? 0)));
     this.roving.update();
+    this.faces.style.clipPath = this.hills(manifest);
     const starts = manifest.scenes.flatMap((scene) => this.transition(scene, manifest));
     this.marks.replaceChildren(
       ...starts,
@@ -75,6 +83,26 @@ export class Timeline {
         return mark;
       }),
     );
+  }
+
+  /** How many faces there are over time: at each point as many as the nearest candidate of its scene shows. */
+  private hills({ scenes, frames, rejected }: Manifest): string {
+    const sceneAt = (time_s: number) => scenes.findLast(({ start_s }) => start_s <= time_s)?.index ?? 0;
+    const candidates = [...frames, ...rejected]
+      .map(({ time_s, faces }) => ({ time_s, faces: Array.isArray(faces) ? faces.length : (faces ?? 0), scene: sceneAt(time_s) }))
+      .sort((a, b) => a.time_s - b.time_s);
+    let next = 0;
+    const faces = Array.from({ length: POINTS }, (_, at) => {
+      const time_s = this.start_s + ((at + 0.5) / POINTS) * this.duration_s;
+      while (next < candidates.length && (candidates[next]?.time_s ?? 0) < time_s) next += 1;
+      const scene = sceneAt(time_s);
+      const beside = candidates.slice(Math.max(0, next - 1), next + 1).filter((one) => one.scene === scene);
+      const nearest = beside.sort((a, b) => Math.abs(a.time_s - time_s) - Math.abs(b.time_s - time_s))[0];
+      return nearest?.faces ?? 0;
+    });
+    const most = Math.max(MANY_FACES, ...faces);
+    const points = faces.flatMap((n, at) => [at, at + 1].map((x) => `${((100 * x) / POINTS).toFixed(2)}% ${(100 * (1 - n / most)).toFixed(1)}%`));
+    return `polygon(0% 100%, ${points.join(', ')}, 100% 100%)`;
   }
 
   /** Arrow keys walk over the scenes. */

@@ -77,10 +77,12 @@ export class Viewer {
     this.decide.focus();
   }
 
-  /** Another choice: what is shown may be kept or left out now. */
-  update(manifest: Manifest): void {
+  /** Another choice: what is shown may be kept or left out now. `said`: what there is to say about it. */
+  update(manifest: Manifest, said: string): void {
     this.manifest = manifest;
-    if (this.element.open) this.describe();
+    if (!this.element.open) return;
+    this.describe();
+    if (this.asked === undefined) this.state.textContent = said;
   }
 
   close(): void {
