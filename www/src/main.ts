@@ -94,7 +94,7 @@ const share = h(
   shareText,
 );
 const startRow = new StartRow({ run, forget: () => engine?.forget() });
-const settings = h('section', { class: 'panel', 'aria-labelledby': 'settings-title' }, h('h2', { id: 'settings-title' }, T.settings.title), form.element, changes.element, share, startRow.element);
+const settings = h('section', { class: 'panel settings', 'aria-labelledby': 'settings-title' }, h('h2', { id: 'settings-title' }, T.settings.title), form.element, changes.element, share, startRow.element);
 
 const liveTimeline = new Timeline(() => undefined);
 const running = new RunPanel({ pause: (paused) => engine?.pause(paused), cancel }, status, liveTimeline.element);
