@@ -15,7 +15,7 @@ const CLOSE_MS = 2000;
  * of every frame, or of every try to decode a damaged stretch, which may take long. It is counted in ticks of
  * a timer, not by the clock, which goes on while a machine or a tab sleeps.
  */
-const MOST_SILENT_S = { open: 30, scan: 120 };
+const MOST_SILENT_S = { open: 30, try: 30, scan: 120 };
 
 /** Workers that fail as often as this before they are ready are not started again. */
 const MOST_FAILED_STARTS = 2;
@@ -65,6 +65,12 @@ export class Engine {
     return this.requests;
   }
 
+  /** Tries how fast the open file can be scanned; `estimated` follows. */
+  estimate(options: Options): void {
+    this.silent = { doing: 'try', silent_s: 0 };
+    this.send({ type: 'estimate', options });
+  }
+
   /** `resume`: goes on with what is kept of an earlier scan; `keep`: keeps this one. */
   scan(options: Options, { resume, keep }: { resume: boolean; keep: boolean }): void {
     this.nextChoice = undefined;
@@ -100,13 +106,13 @@ export class Engine {
   }
 
   /** Looks for who is on photos, and chooses; without photos for everyone. */
-  lookFor(photos: File[], options: Options): void {
+  lookFor(photos: Blob[], options: Options): void {
     this.nextChoice = undefined;
     this.sendChoice({ type: 'people', who: 'reference', photos, options });
   }
 
   /** Leaves out frames with those on photos, and chooses; without photos nobody is left out. */
-  avoid(photos: File[], options: Options): void {
+  avoid(photos: Blob[], options: Options): void {
     this.nextChoice = undefined;
     this.sendChoice({ type: 'people', who: 'avoid', photos, options });
   }
@@ -143,10 +149,10 @@ export class Engine {
     this.terminate({ butJob: true });
   }
 
-  /** Ends what is under way at once, by new workers: file and scan are given up, and `cancelled` follows. */
+  /** Ends what is under way at once, by new workers: file and scan are given up, and `stopped` follows. */
   stop(): void {
     this.renew();
-    this.onMessage({ type: 'cancelled' });
+    this.onMessage({ type: 'stopped' });
   }
 
   private sendChoice(message: ToJob): void {
@@ -183,6 +189,7 @@ export class Engine {
       }
       if (['cancelled', 'selected', 'exported', 'failed'].includes(data.type)) this.clearCancelTimer();
       if (['opened', 'cancelled', 'selected', 'failed'].includes(data.type)) this.silent = undefined;
+      if (data.type === 'estimated' && this.silent?.doing === 'try') this.silent = undefined;
       if (data.type === 'ready') this.failedStarts = 0;
       this.onMessage(data);
       if (data.type === 'selected' || data.type === 'failed' || data.type === 'cancelled') this.chosen();

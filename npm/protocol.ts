@@ -97,6 +97,8 @@ export type ToJob =
   | { type: 'init'; assets: Assets; pool: MessagePort[] }
   /** `keep`: what is kept of the scan of the one before stays, to come back to. */
   | { type: 'open'; file: File; request: number; keep: boolean }
+  /** Asks how fast the open file could be scanned. */
+  | { type: 'estimate'; options: Options }
   /** `resume`: goes on with the kept scan; `keep`: records this one. */
   | { type: 'scan'; options: Options; resume: boolean; keep: boolean }
   /** Reads a `manifest.json`. */
@@ -109,7 +111,7 @@ export type ToJob =
   /** Makes a frame a candidate that is none, and chooses. */
   | { type: 'include'; index: number; options: Options }
   /** Looks for who is on photos, or leaves out who is, and chooses; without photos for everyone, or nobody. */
-  | { type: 'people'; who: 'reference' | 'avoid'; photos: File[]; options: Options }
+  | { type: 'people'; who: 'reference' | 'avoid'; photos: Blob[]; options: Options }
   /** Asks for a frame at full quality. */
   | { type: 'frame'; index: number }
   /** Into a folder, or without one as a ZIP. */
@@ -124,6 +126,8 @@ export type ToJob =
 export type FromJob =
   | { type: 'ready'; device: string; kept: KeptScan[] }
   | { type: 'opened'; facts: VideoFacts; request: number; kept?: Kept }
+  /** How long a scan of the whole file takes, as some places of it let expect; nothing where something else was asked for meanwhile. */
+  | { type: 'estimated'; least_s?: number; most_s?: number }
   | { type: 'imported'; manifest?: Manifest; failure?: Failure }
   /** What is kept of the open file's scan has changed. */
   | { type: 'kept'; kept?: Kept }
@@ -147,6 +151,8 @@ export type FromJob =
   | { type: 'selected'; manifest: Manifest; wasm_memory_bytes: number }
   | { type: 'exported'; zip?: Blob; folder?: string; manifest: Manifest }
   | { type: 'cancelled' }
+  /** By `Engine.stop`: file and scan are given up. */
+  | { type: 'stopped' }
   | { type: 'failed'; failure: Failure };
 
 export type ToAnalysis =

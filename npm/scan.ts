@@ -78,7 +78,7 @@ type Answer<T extends FromJob['type']> = Extract<FromJob, { type: T }>;
 
 /** A scan under way or done; made by `scan`. It holds workers and memory until it is closed. */
 export class Scan implements AsyncIterable<ScanEvent> {
-  /** The result, when all frames have been looked at. Rejects with what ended the scan before. */
+  /** The result, when all frames have been looked at, without identity vectors, which only files have. Rejects with what ended the scan before. */
   readonly result: Promise<Manifest>;
   private engine: Engine | undefined;
   private events: ScanEvent[] = [];
@@ -146,12 +146,12 @@ export class Scan implements AsyncIterable<ScanEvent> {
   }
 
   /** Keeps only frames with those on photos, of each the largest face; without photos everyone's. */
-  lookFor(photos: File[]): Promise<Manifest> {
+  lookFor(photos: Blob[]): Promise<Manifest> {
     return this.choose((engine, options) => engine.lookFor(photos, options));
   }
 
   /** Leaves out frames with those on photos, of each the largest face; without photos nobody is left out. */
-  avoid(photos: File[]): Promise<Manifest> {
+  avoid(photos: Blob[]): Promise<Manifest> {
     return this.choose((engine, options) => engine.avoid(photos, options));
   }
 
@@ -194,7 +194,9 @@ export class Scan implements AsyncIterable<ScanEvent> {
       const loaded = Promise.resolve(assets).catch((cause: unknown) => {
         throw new ScanError(`What scans need could not be loaded (${cause instanceof Error ? cause.message : String(cause)}).`, 'Check the connection and try again.', { cause });
       });
-      this.engine = new Engine(await Promise.race([this.stopped, loaded]), (message) => this.receive(message));
+      const files = await Promise.race([this.stopped, loaded]);
+      if (this.ended) throw this.ended;
+      this.engine = new Engine(files, (message) => this.receive(message));
       const { facts } = await this.ask('opened', (engine) => engine.open(file, false));
       this.tell({ type: 'opened', facts });
       const { manifest } = await this.ask('selected', (engine) => {

@@ -11,6 +11,11 @@ const SAME_TIME_S = 0.0005;
 /** After so many gaps in a row that another decoder could not fill either, gaps are taken as they are. */
 const MOST_VAIN_GAPS = 8;
 
+/** The frames of a track from some time on, as long as there is no error. */
+export function framesFrom(track: InputVideoTrack, start_s: number): AsyncGenerator<VideoSample, void, unknown> {
+  return new VideoSampleSink(track).samples(start_s);
+}
+
 /**
  * All presented frames, at the times that the container lists (`times_s`, ascending).
  * A decoder gives up at the first damaged packet, and what it had decoded by then is

@@ -6,12 +6,13 @@
 
 import { type Box, DEFAULT_OPTIONS, type Manifest, type Options, type Stills, type Video } from '../manifest';
 import type { Assets, Candidate, Failure, FromJob, Progress, ToJob } from '../protocol';
-import { type FrameLayout, type Reserve, copyFrame, decodedFrames, samplesAt } from './decode';
+import { type FrameLayout, type Reserve, copyFrame, decodedFrames, framesFrom, samplesAt } from './decode';
 import { ExportFiles, type NamedFile, pixelsOf, removeLeftovers, removeMade } from './export';
 import { UserError, describe } from './failure';
 import { forgetScan, keptScans } from './journal';
 import { Pool } from './pool';
 import { Recording } from './recording';
+import type { VideoSample } from 'mediabunny';
 import { type OpenVideo, listedTimes, openVideo } from './video';
 import { type Loaded, load } from './wasm';
 
@@ -29,6 +30,15 @@ const MOST_FAILED = 8;
 
 /** A thousand frames with identity vectors take a hundredth of it. */
 const MOST_MANIFEST_BYTES = 1 << 30;
+
+/** How fast a file can be scanned is tried on so many places, on each for so long a piece, and no longer than this. */
+const TRIED_PLACES = 6;
+const TRIED_S = 0.8;
+const MOST_TRYING_MS = 400;
+/** Places that are multiples of it, less the whole part, fall together with no rhythm of the video. */
+const GOLDEN = 0.618;
+/** What a few places let expect is off by so much: it depends on how lively the rest is, and on the machine's cores. */
+const UNSURE = 2;
 
 /** Longer side of a photo that is looked at, in pixels. */
 const MOST_PHOTO_PX = 2048;
@@ -100,8 +110,8 @@ class Job {
     this.pool.replace(worker, port);
   }
 
-  /** `cancelled`: before its turn came. */
-  async run(request: Exclude<ToJob, { type: 'init' | 'cancel' | 'pause' | 'replaced' | 'close' }>, cancelled: boolean): Promise<void> {
+  /** `cancelled`: before its turn came; `others`: whether something else was asked for since. */
+  async run(request: Exclude<ToJob, { type: 'init' | 'cancel' | 'pause' | 'replaced' | 'close' }>, cancelled: boolean, others: () => boolean): Promise<void> {
     this.cancelRequested = cancelled;
     this.paused = false;
     switch (request.type) {
@@ -111,6 +121,10 @@ class Job {
         send({ type: 'opened', facts: this.opened().facts, request: request.request, ...(kept && { kept }) });
         break;
       }
+      case 'estimate':
+        // Without it the page goes on.
+        send({ type: 'estimated', ...(await this.estimate(this.opened(), request.options, others).catch(() => undefined)) });
+        break;
       case 'scan':
         try {
           if (request.keep || request.resume) await this.recording.find(this.opened().file, request.resume);
@@ -150,7 +164,7 @@ class Job {
         const identities = await this.identities(request.photos);
         if (request.who === 'avoid') scan.avoid(identities);
         else scan.look_for(identities);
-        this.photos[request.who] = request.photos.map(({ name }) => name);
+        this.photos[request.who] = request.photos.map(nameOf);
         this.select(request.options);
         break;
       }
@@ -173,6 +187,58 @@ class Job {
     await this.recording.turnTo(file, keep);
   }
 
+  /** Tries on a few places of the video what a scan does with all of it. `others`: whether something else is wanted. */
+  private async estimate({ track, facts }: OpenVideo, options: Options, others: () => boolean): Promise<{ least_s: number; most_s: number } | undefined> {
+    const { start_s, duration_s } = facts;
+    const [decoding, faces_ms] = [{ frames: 0, ms: 0 }, [] as number[]];
+    let [candidates, covered_s] = [0, 0];
+    for (let place = 0; place < TRIED_PLACES; place++) {
+      const scan = new this.loaded.wasm.Scan(options, duration_s, this.assets.packToml);
+      try {
+        const reserve = this.roomIn(scan);
+        const began_ms = performance.now();
+        let [frames, first_s] = [0, 0];
+        for await (const sample of framesFrom(track, start_s + ((place * GOLDEN) % 1) * duration_s)) {
+          const { timestamp, duration } = sample;
+          try {
+            if (others()) return undefined;
+            if (frames === 0) {
+              first_s = timestamp;
+              faces_ms.push(await this.timeOfFaces(sample.clone()));
+            }
+            scan.commit(timestamp, duration, await copyFrame(sample, reserve));
+          } finally {
+            sample.close();
+          }
+          scan.process_batch();
+          frames += 1;
+          covered_s += duration;
+          if (timestamp - first_s >= TRIED_S || performance.now() - began_ms > MOST_TRYING_MS) break;
+        }
+        decoding.frames += frames;
+        decoding.ms += performance.now() - began_ms - (faces_ms.at(-1) ?? 0);
+        // The last one ends where the trying does, not where the picture changes.
+        candidates += scan.finish() - 0.5;
+      } finally {
+        scan.free();
+      }
+    }
+    // The networks are made with the first frame.
+    const face_s = faces_ms.slice(1).reduce((sum, ms) => sum + ms, 0) / Math.max(1, faces_ms.length - 1) / 1000;
+    if (decoding.frames === 0 || covered_s <= 0) return undefined;
+    const decode_s = (duration_s * facts.frames_per_s * decoding.ms) / decoding.frames / 1000;
+    const faces_s = (((candidates * duration_s) / covered_s) * face_s) / this.pool.size(options.workers);
+    return { least_s: Math.max(decode_s, faces_s) / UNSURE, most_s: (decode_s + faces_s) * UNSURE };
+  }
+
+  private async timeOfFaces(sample: VideoSample): Promise<number> {
+    const pixels = await pixelsOf(sample, this.pool);
+    const start_ms = performance.now();
+    const { result } = await this.pool.analyze(pixels, 1);
+    await result;
+    return performance.now() - start_ms;
+  }
+
   private tellKept(): void {
     const kept = this.recording.kept();
     send({ type: 'kept', ...(kept && { kept }) });
@@ -193,6 +259,14 @@ class Job {
     if (now - this.lastRead_ms < PROGRESS_MS) return;
     this.lastRead_ms = now;
     send({ type: 'reading' });
+  }
+
+  /** Room for the pixels of frames in wasm memory, which may grow with it: its buffer is asked for afterwards. */
+  private roomIn(scan: Scan): Reserve {
+    return (bytes) => {
+      const pointer = scan.reserve(bytes);
+      return new Uint8Array(this.loaded.memory.buffer, pointer, bytes);
+    };
   }
 
   private opened(): OpenVideo {
@@ -244,10 +318,7 @@ class Job {
 
     const scan = new this.loaded.wasm.Scan(options, facts.duration_s, this.assets.packToml);
     this.scan = scan;
-    const reserve: Reserve = (bytes) => {
-      const pointer = scan.reserve(bytes);
-      return new Uint8Array(this.loaded.memory.buffer, pointer, bytes);
-    };
+    const reserve = this.roomIn(scan);
     const earlier = await this.begin(scan, track, reserve, resume);
     // What is kept cannot be gone on from: it is found again.
     if (earlier === 'unfit') return this.scanVideo(video, options, false, keep);
@@ -454,7 +525,7 @@ class Job {
     const { scan } = this.result();
     const { track } = this.opened();
     this.failed.clear();
-    const reserve: Reserve = (bytes) => new Uint8Array(this.loaded.memory.buffer, scan.reserve(bytes), bytes);
+    const reserve = this.roomIn(scan);
     for await (const sample of samplesAt(track, [scan.time_of(index)])) {
       if (!sample) throw new UserError('This frame could not be decoded again.', 'Choose one beside it.');
       try {
@@ -471,21 +542,21 @@ class Job {
   }
 
   /** The identities of the largest face on each photo. */
-  private async identities(photos: File[]): Promise<number[][]> {
+  private async identities(photos: Blob[]): Promise<number[][]> {
     const identities: number[][] = [];
     for (const photo of photos) {
       const faces = await this.facesOn(photo);
       const size = ({ bbox: [, , w, h] }: { bbox: Box }) => w * h;
       const largest = faces.reduce<(typeof faces)[number] | undefined>((a, b) => (a && size(a) >= size(b) ? a : b), undefined);
-      if (!largest) throw new UserError(`No face was found on “${photo.name}”.`, 'Take a photo that shows the face from the front, at least 30 pixels wide.');
+      if (!largest) throw new UserError(`No face was found on “${nameOf(photo)}”.`, 'Take a photo that shows the face from the front, at least 30 pixels wide.');
       identities.push(largest.embedding);
     }
     return identities;
   }
 
-  private async facesOn(photo: File): Promise<{ bbox: Box; embedding: number[] }[]> {
+  private async facesOn(photo: Blob): Promise<{ bbox: Box; embedding: number[] }[]> {
     const picture = await createImageBitmap(photo).catch(() => {
-      throw new UserError(`“${photo.name}” is no picture that this browser reads.`, 'Take a JPEG, PNG or WebP.');
+      throw new UserError(`“${nameOf(photo)}” is no picture that this browser reads.`, 'Take a JPEG, PNG or WebP.');
     });
     // Larger than the detector sees it, and small enough for memory.
     const scale = Math.min(1, MOST_PHOTO_PX / Math.max(picture.width, picture.height));
@@ -603,6 +674,10 @@ function send(message: FromJob): void {
   self.postMessage(message);
 }
 
+function nameOf(photo: Blob): string {
+  return photo instanceof File ? photo.name : 'photo';
+}
+
 function picture(jpeg: Uint8Array<ArrayBuffer>): Blob {
   return new Blob([jpeg], { type: 'image/jpeg' });
 }
@@ -647,7 +722,7 @@ self.onmessage = ({ data }: MessageEvent<ToJob>) => {
         send({ type: 'ready', device: job.device, kept: await keptScans(job.wasm) });
       } else {
         if (!job) throw new Error('the background worker did not start');
-        await job.run(data, number <= cancelled);
+        await job.run(data, number <= cancelled, () => received > number);
       }
     } catch (error) {
       send(error instanceof Cancelled ? { type: 'cancelled' } : { type: 'failed', failure: describe(error) });

@@ -68,9 +68,14 @@ export class Pool {
     this.woken();
   }
 
+  /** Workers that there are, of so many. */
+  size(workers: number): number {
+    return Math.min(Math.max(1, workers), this.ports.length);
+  }
+
   /** Frames that can be under way with so many workers. */
   capacity(workers: number): number {
-    return Math.min(Math.max(1, workers), this.ports.length) * (1 + WAITING_PER_WORKER);
+    return this.size(workers) * (1 + WAITING_PER_WORKER);
   }
 
   /** Bytes of wasm memory of all workers together. */

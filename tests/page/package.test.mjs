@@ -59,6 +59,8 @@ const use = {
     const [first] = frames;
     if (!first) throw new Error('no frame');
     const photo = new File([await scanning.frame(first.index)], 'them.jpg');
+    // One without a name will do as well.
+    await scanning.avoid([new Blob([photo])]);
     const without = await scanning.avoid([photo]);
     const large = await scanning.select({ max_side_px: 320, budget: undefined });
     const failed = await scanning.avoid([new File(['x'], 'none.jpg')]).catch((error: unknown) => error instanceof ScanError && error.advice);

@@ -181,6 +181,14 @@ pageTest('a job can be cancelled, and the next one works', async ({ page }) => {
   assert.match(await page.locator('#decoded').innerText(), /All 50 frames decoded/);
 });
 
+pageTest('how long a scan will take is told beforehand, and does not keep it from starting', async ({ page }) => {
+  await choose(page, media('long.mp4'));
+  await page.waitForFunction(() => /^about .* to .* on this machine/.test(document.querySelector('#estimated-time').textContent));
+  await choose(page, media('people.mp4'));
+  await page.locator('#start').click();
+  await waitForState(page, 'done');
+});
+
 pageTest('a file that takes long to open can be given up', async ({ page }) => {
   await page.locator('#file').setInputFiles(media('people.mp4'));
   await page.locator('body[data-state="opening"]').waitFor();

@@ -36,6 +36,9 @@ let edits: Edits = {};
 type Photos = Record<'reference' | 'avoid', File[]>;
 let photos: Photos = { reference: [], avoid: [] };
 let photosShown = photos;
+/** Those that the user has chosen last, which hold for all videos of a row, and the ones before. */
+let photosOfAll = photos;
+let photosBefore = photos;
 /** The file that is open or being opened, and the number of that request. */
 let file: File | undefined;
 let opening = 0;
@@ -94,7 +97,7 @@ const share = h(
   shareText,
 );
 const startRow = new StartRow({ run, forget: () => engine?.forget() });
-const settings = h('section', { class: 'panel settings', 'aria-labelledby': 'settings-title' }, h('h2', { id: 'settings-title' }, T.settings.title), form.element, changes.element, share, startRow.element);
+const settings = h('section', { class: 'panel settings', 'aria-labelledby': 'settings-title' }, h('h2', { id: 'settings-title', tabindex: -1 }, T.settings.title), form.element, changes.element, share, startRow.element);
 
 const liveTimeline = new Timeline(() => undefined);
 const running = new RunPanel({ pause: (paused) => engine?.pause(paused), cancel }, status, liveTimeline.element);
@@ -164,7 +167,7 @@ const done = h(
   people.element,
 );
 
-const cancelOpening = h('button', { type: 'button', class: 'secondary', id: 'cancel-opening', onclick: () => engine?.stop() }, T.drop.cancel);
+const cancelOpening = h('button', { type: 'button', class: 'secondary', id: 'cancel-opening', onclick: cancelOpen }, T.drop.cancel);
 const openingRow = h('p', { class: 'opening', hidden: true }, T.drop.opening, ' ', cancelOpening);
 const choose = h('section', { class: 'panel choose', 'aria-label': T.drop.choose }, fileInput, drop, openingRow, kept.element, facts);
 app.append(
@@ -283,29 +286,34 @@ function say(text: string): void {
   note.hidden = text === '';
 }
 
-/** While all videos are done one after the other: where their files go, whose photos hold for all, and how many choices are to come. */
-let saveEach: { folder?: FileSystemDirectoryHandle; photos: Photos; choices: number } | undefined;
+/** While all videos are done one after the other: where their files go, and which photos have yet to be applied to this one. */
+let saveEach: { folder?: FileSystemDirectoryHandle; toApply: (keyof Photos)[]; applying: boolean } | undefined;
 
 /** Scans and saves all videos. One that fails does not stop the others. */
 function saveAll(folder?: FileSystemDirectoryHandle): void {
   if (!form.check()) return;
-  saveEach = { ...(folder && { folder }), photos, choices: 0 };
+  saveEach = { ...(folder && { folder }), toApply: [], applying: false };
   // With what was decided by hand.
-  if (state === 'done' && file && queue.isToSave(file)) save(folder);
+  if (state === 'done' && file && queue.isToSave(file)) saveThis();
   else nextVideo();
 }
 
 /** Saves the video that was just scanned, with those on the photos or without them. */
 function saveThis(): void {
   if (!saveEach) return;
-  const each = saveEach;
-  const kinds = (['reference', 'avoid'] as const).filter((who) => each.photos[who].length > 0);
-  each.choices = kinds.length;
-  for (const who of kinds) byPhotos(who, each.photos[who]);
-  if (kinds.length === 0) save(each.folder);
+  saveEach.toApply = (['reference', 'avoid'] as const).filter((who) => photosOfAll[who].length > 0);
+  applyNext(saveEach);
+}
+
+function applyNext(each: NonNullable<typeof saveEach>): void {
+  const who = each.toApply.shift();
+  each.applying = who !== undefined;
+  if (who) byPhotos(who, photosOfAll[who]);
+  else save(each.folder);
 }
 
 function nextVideo(): void {
+  if (saveEach) Object.assign(saveEach, { toApply: [], applying: false });
   const next = queue.next();
   if (next) {
     open(next);
@@ -319,6 +327,11 @@ function nextVideo(): void {
 
 /** Chosen before the page was ready for it. */
 let waiting: File | undefined;
+
+/** The result of the file before goes with the workers. */
+function cancelOpen(): void {
+  if (before.state !== 'done' || confirm(T.leave)) engine?.stop();
+}
 
 function cancel(): void {
   saveEach = undefined;
@@ -425,6 +438,7 @@ function decide(index: number, keep: boolean): void {
   const exclude = keep ? without(edits.exclude) : [...without(edits.exclude), index];
   if (keep && !isCandidate(index) && engine) {
     history.note(chosenBy);
+    [compared, pulling] = [manifest, false];
     edits = { ...edits, include, exclude };
     chosenBy = options();
     engine.include(index, chosenBy);
@@ -441,6 +455,9 @@ function namesOf(files: File[]): string[] {
 function byPhotos(who: keyof Photos, files: File[]): void {
   message.replaceChildren();
   photos = { ...photos, [who]: files };
+  photosBefore = photosOfAll;
+  photosOfAll = { ...photosOfAll, [who]: files };
+  [compared, pulling] = [manifest, false];
   // The photos' faces are known to the job only: this is not taken back by undo.
   history.clear();
   chosenBy = options();
@@ -491,6 +508,7 @@ function receive(data: FromJob): void {
       pictures.answered(data.all);
       gallery.fillPictures();
       people.fillPictures();
+      changes.fillPictures();
       fetchPictures();
       break;
     case 'opened':
@@ -503,8 +521,16 @@ function receive(data: FromJob): void {
       startRow.show(data.kept);
       enter('ready');
       queue.mark(file, 'open');
-      if (saveEach) run(startRow.fits(form.read()));
-      else startRow.focus();
+      if (saveEach) {
+        run(startRow.fits(form.read()));
+      } else {
+        startRow.focus();
+        startRow.estimating();
+        engine?.estimate(options());
+      }
+      break;
+    case 'estimated':
+      if (state === 'ready') startRow.estimate(data.least_s, data.most_s);
       break;
     case 'restarted':
       // What was scanned went with the workers.
@@ -545,9 +571,7 @@ function receive(data: FromJob): void {
       document.body.dataset['choices'] = String(Number(document.body.dataset['choices'] ?? 0) + 1);
       document.body.dataset['wasmMemoryBytes'] = String(data.wasm_memory_bytes);
       showResult(data.manifest, state === 'running');
-      if (!saveEach?.choices) break;
-      saveEach.choices -= 1;
-      if (saveEach.choices === 0) save(saveEach.folder);
+      if (saveEach?.applying) applyNext(saveEach);
       break;
     case 'exported':
       enter('done');
@@ -556,18 +580,22 @@ function receive(data: FromJob): void {
       showSaved(data.manifest, data.zip ? T.export.saved(data.zip.size) : T.export.savedFolder(data.manifest.frames.length, data.folder ?? ''));
       if (saveEach) nextVideo();
       break;
-    case 'cancelled':
+    case 'stopped':
       saveEach = undefined;
-      queue.mark(file, state === 'exporting' ? 'scanned' : state === 'opening' ? 'waiting' : 'open');
-      if (state === 'opening') {
-        // What was there went with the workers.
-        forget();
-        file = undefined;
-        facts.replaceChildren();
-        startRow.show(undefined);
-        enter('idle');
-        fileInput.focus();
-      } else if (state === 'exporting') {
+      queue.mark(file, 'waiting');
+      // What was there went with the workers.
+      forget();
+      file = undefined;
+      facts.replaceChildren();
+      startRow.show(undefined);
+      enter('idle');
+      fileInput.focus();
+      break;
+    case 'cancelled':
+      if (state !== 'running' && state !== 'exporting') break;
+      saveEach = undefined;
+      queue.mark(file, state === 'exporting' ? 'scanned' : 'open');
+      if (state === 'exporting') {
         enter('done');
         exporting.say(T.export.cancelled);
         exporting.zip.focus();
@@ -594,7 +622,10 @@ function receiveFailure(failure: Failure): void {
       break;
     case 'exporting':
       queue.mark(file, 'failed', failure.title);
+      // It may be that a choice has failed which was to be saved.
+      engine?.cancel(false);
       enter('done');
+      takeBack();
       break;
     case 'opening':
       // What was there is still there.
@@ -604,19 +635,23 @@ function receiveFailure(failure: Failure): void {
       break;
     case 'done':
       if (saveEach) queue.mark(file, 'failed', failure.title);
-      // The wish that failed is not part of the result.
-      if (manifest) {
-        photos = photosShown;
-        edits = manifest.options.edits ?? {};
-        chosenBy = options();
-        people.show(manifest);
-      }
+      takeBack();
       break;
     case 'loading':
     case 'idle':
     case 'ready':
       break;
   }
+}
+
+/** A wish that has failed is not part of the result. */
+function takeBack(): void {
+  if (!manifest) return;
+  if (photos !== photosShown) photosOfAll = photosBefore;
+  photos = photosShown;
+  edits = manifest.options.edits ?? {};
+  chosenBy = options();
+  people.show(manifest);
 }
 
 function showSaved({ frames }: Manifest, text: string): void {

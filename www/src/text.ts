@@ -224,7 +224,8 @@ export const T = {
     },
   },
   leave: 'Open another file? The result and your decisions are lost.',
-  estimate: (seconds: number) => `${durationText(seconds)} on this machine, judged by its size`,
+  estimating: 'Trying how long it will take …',
+  estimate: (least_s: number, most_s: number) => `${durationText(least_s)} to ${durationText(most_s).replace('about ', '')} on this machine, judged by some places of the video.`,
   running: {
     title: 'Working',
     progress: 'Progress',

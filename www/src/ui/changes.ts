@@ -21,7 +21,7 @@ export class Changes {
   private readonly groups = h('div', {});
 
   constructor(private readonly host: ChangesHost) {
-    const close = h('button', { type: 'button', class: 'link', id: 'changes-close', onclick: () => (this.element.hidden = true) }, T.changes.close);
+    const close = h('button', { type: 'button', class: 'link', id: 'changes-close', onclick: () => this.close() }, T.changes.close);
     this.element = h('section', { class: 'changes', 'aria-labelledby': 'changes-title', hidden: true }, h('div', { class: 'changes-head' }, this.title, close), this.groups);
   }
 
@@ -29,6 +29,20 @@ export class Changes {
     this.element.hidden = true;
     this.groups.replaceChildren();
     this.urls.clear();
+  }
+
+  /** Shows the pictures that came after their cards. */
+  fillPictures(): void {
+    for (const image of this.groups.querySelectorAll<HTMLImageElement>('img:not([src])')) {
+      const blob = this.host.thumbnail(Number(image.dataset['index']));
+      if (blob) image.src = this.urls.of(blob);
+    }
+  }
+
+  /** The focus goes back to the options. */
+  private close(): void {
+    this.element.hidden = true;
+    document.getElementById('settings-title')?.focus({ preventScroll: true });
   }
 
   show(before: Manifest, after: Manifest): void {
@@ -55,7 +69,7 @@ export class Changes {
   private group(reason: Reason, frames: Rejected[]): HTMLElement[] {
     const card = ({ index, time_s }: Rejected) => {
       const blob = this.host.thumbnail(index);
-      const image = h('img', { ...(blob && { src: this.urls.of(blob) }), alt: '', loading: 'lazy' });
+      const image = h('img', { ...(blob && { src: this.urls.of(blob) }), alt: '', loading: 'lazy', 'data-index': index });
       return h('li', {}, h('button', { type: 'button', 'aria-label': T.changes.open(time_s), title: timeText(time_s, 2), onclick: () => this.host.open(index) }, image));
     };
     const more = frames.length > SHOWN && h('li', { class: 'hint' }, T.changes.more(frames.length - SHOWN));

@@ -20,6 +20,7 @@ export class StartRow {
   private readonly start: HTMLButtonElement;
   private readonly resume: HTMLButtonElement;
   private readonly forget: HTMLButtonElement;
+  private readonly time = h('p', { class: 'hint', id: 'estimated-time', role: 'status' });
   private kept: Kept | undefined;
 
   constructor(host: StartHost) {
@@ -35,6 +36,7 @@ export class StartRow {
       { class: 'start-row' },
       h('label', { class: 'inline', for: 'keep' }, this.keep, ` ${T.kept.keep}`),
       h('div', { class: 'actions' }, this.resume, this.start, this.forget),
+      this.time,
     );
   }
 
@@ -62,11 +64,22 @@ export class StartRow {
   /** What is kept of the open file's scan. */
   show(kept: Kept | undefined): void {
     this.kept = kept;
+    this.time.textContent = '';
     this.resume.hidden = !kept;
     this.forget.hidden = !kept;
     this.resume.textContent = kept ? T.kept.resume(kept.done_s, kept.ended) : '';
     this.start.textContent = kept ? T.kept.again : T.start;
     this.start.className = kept ? 'secondary' : 'primary';
+  }
+
+  /** That an estimate has been asked for. */
+  estimating(): void {
+    this.time.textContent = T.estimating;
+  }
+
+  /** How long a scan takes; nothing where that is not known. */
+  estimate(least_s?: number, most_s?: number): void {
+    this.time.textContent = least_s === undefined || most_s === undefined ? '' : T.estimate(least_s, most_s);
   }
 
   focus(): void {
