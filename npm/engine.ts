@@ -1,7 +1,8 @@
 /** The page's side of the workers: starts them, passes messages, replaces those that stop or hang. */
 
 import type { Options } from './manifest';
-import type { Assets, Failure, FromJob, ToAnalysis, ToJob } from './protocol';
+import { SAY } from './messages';
+import type { Assets, FromJob, ToAnalysis, ToJob } from './protocol';
 import AnalysisWorker from './workers/analysis.worker?worker&inline';
 import JobWorker from './workers/job.worker?worker&inline';
 
@@ -229,13 +230,13 @@ export class Engine {
     event.preventDefault();
     this.failedStarts += 1;
     if (this.failedStarts <= MOST_FAILED_STARTS) this.restart();
-    this.onMessage({ type: 'failed', failure: workerStopped(event.message) });
+    this.onMessage({ type: 'failed', failure: SAY.workerStopped(event.message) });
   }
 
   /** A damaged file can keep a demuxer or a decoder going for ever: that file is given up. */
   private hung(doing: keyof typeof MOST_SILENT_S): void {
     this.renew();
-    this.onMessage({ type: 'hung', failure: hung(MOST_SILENT_S[doing]) });
+    this.onMessage({ type: 'hung', failure: SAY.hung(MOST_SILENT_S[doing]) });
   }
 
   private restart(): void {
@@ -264,18 +265,4 @@ export class Engine {
     clearTimeout(this.cancelTimer);
     this.cancelTimer = undefined;
   }
-}
-
-function hung(seconds: number): Failure {
-  return {
-    title: `This file has kept the page busy for ${seconds} seconds without getting any further.`,
-    advice: 'It seems to be damaged. Rewriting it may help: ffmpeg -i input -c copy output.mp4. Other files can be chosen now.',
-  };
-}
-
-function workerStopped(why: string): Failure {
-  return {
-    title: `A background worker stopped: ${why || 'no reason given'}.`,
-    advice: 'Close other tabs to free memory, or try with fewer workers. The file is still chosen: go on where it stopped, or begin anew.',
-  };
 }

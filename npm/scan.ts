@@ -3,7 +3,9 @@
 import { load } from './assets';
 import { Engine } from './engine';
 import { DEFAULT_OPTIONS, type Manifest, type Options } from './manifest';
+import { SAY } from './messages';
 import type { Assets, Candidate, Failure, FromJob, Progress, VideoFacts } from './protocol';
+import { reason } from './workers/failure';
 
 /**
  * What is missing, or `undefined`, is as in `DEFAULT_OPTIONS`. Who is looked for or left out by photos is said by
@@ -159,7 +161,7 @@ export class Scan implements AsyncIterable<ScanEvent> {
   frame(index: number): Promise<Blob> {
     return this.inTurn(async () => {
       const { frame } = await this.ask('frame', (engine) => engine.frame(index));
-      if (!frame.picture) throw new ScanError(`Frame ${index} could not be decoded.`, 'Take one beside it.');
+      if (!frame.picture) throw errorOf(SAY.notDecodedAgain());
       return frame.picture;
     });
   }
@@ -188,11 +190,11 @@ export class Scan implements AsyncIterable<ScanEvent> {
       if (signal?.aborted) throw this.abortError();
       signal?.addEventListener('abort', this.onAbort);
       if (typeof VideoDecoder === 'undefined') {
-        throw new ScanError('This browser cannot decode video for web pages (it lacks WebCodecs).', 'Use a current one. The page must be opened over https or from localhost.');
+        throw errorOf(SAY.noWebCodecs());
       }
       const { assets = sharedAssets() } = this.settings;
       const loaded = Promise.resolve(assets).catch((cause: unknown) => {
-        throw new ScanError(`What scans need could not be loaded (${cause instanceof Error ? cause.message : String(cause)}).`, 'Check the connection and try again.', { cause });
+        throw errorOf(SAY.notLoaded(reason(cause)), { cause });
       });
       const files = await Promise.race([this.stopped, loaded]);
       if (this.ended) throw this.ended;
@@ -296,8 +298,8 @@ export class Scan implements AsyncIterable<ScanEvent> {
   }
 }
 
-function errorOf({ title, advice }: Failure): ScanError {
-  return new ScanError(title, advice);
+function errorOf({ title, advice }: Failure, options?: ErrorOptions): ScanError {
+  return new ScanError(title, advice, options);
 }
 
 /** What is missing in options is taken from others; what is `undefined` is as in `DEFAULT_OPTIONS`. */

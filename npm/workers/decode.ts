@@ -4,6 +4,8 @@
  */
 
 import { EncodedPacketSink, type InputVideoTrack, type VideoSample, VideoSampleSink } from 'mediabunny';
+import { SAY } from '../messages';
+import { reason } from './failure';
 import { isPresented } from './video';
 
 /** Presentation times are equal when they differ by less than this. */
@@ -60,7 +62,7 @@ export async function* decodedFrames(
     try {
       for await (const sample of new VideoSampleSink(track).samples(resume_s)) {
         if (!isPresented(sample) || sample.timestamp <= last_s) {
-          if (isPresented(sample) && sample.timestamp > known_s) note(`a frame was left out that is not later than the one before it, at ${last_s.toFixed(3)} s`);
+          if (isPresented(sample) && sample.timestamp > known_s) note(SAY.notLater(last_s));
           sample.close();
           continue;
         }
@@ -77,7 +79,7 @@ export async function* decodedFrames(
       return;
     } catch (error) {
       const failed_s = Math.max(last_s, resume_s ?? 0);
-      note(`decoding failed after ${failed_s.toFixed(3)} s: ${error instanceof Error ? error.message : String(error)}`);
+      note(SAY.decodingFailed(failed_s, reason(error)));
       resume_s = await nextKey(packets, failed_s);
       yield* recovered(passedOver(resume_s ?? Infinity));
       known_s = last_s;

@@ -12,8 +12,9 @@
 import { makeZip } from 'client-zip';
 import type { InputVideoTrack, VideoSample } from 'mediabunny';
 import type { KeptFrame, Manifest } from '../manifest';
+import { SAY } from '../messages';
 import { copyFrame, samplesAt } from './decode';
-import { UserError } from './failure';
+import { UserError, reason } from './failure';
 import type { Accepted, Pixels, Pool } from './pool';
 import { removeFiles } from './storage';
 
@@ -68,8 +69,7 @@ export class ExportFiles {
       try {
         await write(folder, name, input);
       } catch (error) {
-        const why = error instanceof Error ? error.message : String(error);
-        throw new UserError(`“${name}” could not be written to the folder (${why}).`, 'Choose another folder, or one with more room. What was written before is still there.');
+        throw new UserError(SAY.notWritten(name, reason(error)));
       }
     }
     return { manifest: this.final, folder: folder.name };
@@ -138,7 +138,7 @@ function hasSheets({ options }: Manifest): boolean {
 function withoutLost(manifest: Manifest, frames: KeptFrame[], lost: KeptFrame[]): Manifest {
   if (lost.length === 0) return manifest;
   const times = lost.map((f) => `${f.time_s.toFixed(3)} s`).join(', ');
-  const note = `${lost.length} chosen frame(s) could not be decoded again for export: ${times}`;
+  const note = SAY.lostAtExport(lost.length, times);
   const people = manifest.people.flatMap((person) => {
     const faces = frames.flatMap((f) => f.faces.filter((face) => face.person === person.id).map((face) => ({ ...face, file: f.file })));
     const [first, ...others] = faces;
@@ -161,7 +161,7 @@ export async function pixelsOf(sample: VideoSample, pool: Pool): Promise<Pixels>
 }
 
 function notMade(error: Error): never {
-  throw new UserError(`A frame could not be made a file: ${error.message}.`, 'Take another format, a smaller size, or fewer workers, which need less memory. The scan is still there.');
+  throw new UserError(SAY.notMade(error.message));
 }
 
 interface Encoded {
@@ -239,7 +239,7 @@ async function storeInPrivateFileSystem(stream: ReadableStream<Uint8Array>, onWr
   } catch (error) {
     await root.removeEntry(name).catch(() => undefined);
     if (!(error instanceof DOMException && error.name === 'QuotaExceededError')) throw error;
-    throw new UserError('The ZIP needs more room than the browser may use on this machine’s disk.', 'Free some, or save to a folder, or keep fewer frames. The scan is still there.');
+    throw new UserError(SAY.noRoom());
   }
   return handle.getFile();
 }

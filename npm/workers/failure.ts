@@ -1,20 +1,18 @@
+import { SAY } from '../messages';
 import type { Failure } from '../protocol';
 
 /** An error whose text is meant for the user: what happened, and what to do. */
 export class UserError extends Error {
-  constructor(
-    title: string,
-    readonly advice: string,
-  ) {
-    super(title);
+  constructor(readonly failure: Failure) {
+    super(failure.title);
   }
 }
 
+/** What an exception says. */
+export function reason(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 export function describe(error: unknown): Failure {
-  if (error instanceof UserError) return { title: error.message, advice: error.advice };
-  const text = error instanceof Error ? error.message : String(error);
-  return {
-    title: `Something went wrong: ${text}`,
-    advice: 'Reload the page and try again. If it happens again with this file, the file may be damaged.',
-  };
+  return error instanceof UserError ? error.failure : SAY.unexpected(reason(error));
 }

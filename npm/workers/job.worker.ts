@@ -4,15 +4,16 @@
  * in its wasm instance.
  */
 
+import type { VideoSample } from 'mediabunny';
 import { type Box, DEFAULT_OPTIONS, type Manifest, type Options, type Stills, type Video } from '../manifest';
+import { SAY } from '../messages';
 import type { Assets, Candidate, Failure, FromJob, Progress, ToJob } from '../protocol';
 import { type FrameLayout, type Reserve, copyFrame, decodedFrames, framesFrom, samplesAt } from './decode';
 import { ExportFiles, type NamedFile, pixelsOf, removeLeftovers, removeMade } from './export';
-import { UserError, describe } from './failure';
+import { UserError, describe, reason } from './failure';
 import { forgetScan, keptScans } from './journal';
 import { Pool } from './pool';
 import { Recording } from './recording';
-import type { VideoSample } from 'mediabunny';
 import { type OpenVideo, listedTimes, openVideo } from './video';
 import { type Loaded, load } from './wasm';
 
@@ -245,12 +246,11 @@ class Job {
   }
 
   private async readManifest(file: File): Promise<{ manifest: Manifest } | { failure: Failure }> {
-    const advice = 'Choose the manifest.json of a set that framesift has saved.';
-    if (file.size > MOST_MANIFEST_BYTES) return { failure: { title: `“${file.name}” is too large for a manifest.`, advice } };
+    if (file.size > MOST_MANIFEST_BYTES) return { failure: SAY.tooLargeForManifest(file.name) };
     try {
       return { manifest: this.wasm.read_manifest(await file.text()) as Manifest };
     } catch (error) {
-      return { failure: { title: `“${file.name}” cannot be read: ${error instanceof Error ? error.message : String(error)}.`, advice } };
+      return { failure: SAY.noManifest(file.name, reason(error)) };
     }
   }
 
@@ -373,14 +373,11 @@ class Job {
     await this.lookAgain(track, scan, reserve, options);
     const scan_ms = performance.now() - start_ms;
     if (decoded === 0) {
-      throw new UserError(
-        expected > 0 ? `None of the ${expected} frames of this file could be decoded${notes[0] ? ` (${notes[0]})` : ''}.` : 'This file holds no frames of video.',
-        'The file is damaged, or cut so that it starts inside a group of pictures. Rewriting it may help: ffmpeg -i input -c:v libx264 output.mp4',
-      );
+      throw new UserError(expected > 0 ? SAY.noneDecoded(expected, notes[0]) : SAY.noFrames());
     }
     await this.untilAnalysed();
     await this.tryAgain(track, scan, reserve, options, note);
-    if (moreNotes > 0) notes.push(`${moreNotes} more of this kind`);
+    if (moreNotes > 0) notes.push(SAY.more(moreNotes));
     const total_ms = performance.now() - start_ms;
     const missing = Math.max(0, expected - decoded);
     const shortfall = scan.shortfall(expected, facts.stated_s);
@@ -496,7 +493,7 @@ class Job {
     }
     await this.untilAnalysed();
     for (const [index, error] of this.failed) {
-      note(`no faces could be looked for in the frame at ${scan.time_of(index).toFixed(3)} s: ${error.message}`);
+      note(SAY.noFacesLookedFor(scan.time_of(index), error.message));
       scan.set_faces(index, []);
     }
   }
@@ -527,7 +524,7 @@ class Job {
     this.failed.clear();
     const reserve = this.roomIn(scan);
     for await (const sample of samplesAt(track, [scan.time_of(index)])) {
-      if (!sample) throw new UserError('This frame could not be decoded again.', 'Choose one beside it.');
+      if (!sample) throw new UserError(SAY.notDecodedAgain());
       try {
         scan.commit_again(index, await copyFrame(sample, reserve));
       } finally {
@@ -538,7 +535,7 @@ class Job {
     await this.pool.idle();
     this.throwIfCancelled();
     const error = this.failed.get(index);
-    if (error) throw new UserError(`This frame could not be looked at: ${error.message}.`, 'Try it once more, or choose one beside it.');
+    if (error) throw new UserError(SAY.notLookedAt(error.message));
   }
 
   /** The identities of the largest face on each photo. */
@@ -548,7 +545,7 @@ class Job {
       const faces = await this.facesOn(photo);
       const size = ({ bbox: [, , w, h] }: { bbox: Box }) => w * h;
       const largest = faces.reduce<(typeof faces)[number] | undefined>((a, b) => (a && size(a) >= size(b) ? a : b), undefined);
-      if (!largest) throw new UserError(`No face was found on “${nameOf(photo)}”.`, 'Take a photo that shows the face from the front, at least 30 pixels wide.');
+      if (!largest) throw new UserError(SAY.noFaceOn(nameOf(photo)));
       identities.push(largest.embedding);
     }
     return identities;
@@ -556,7 +553,7 @@ class Job {
 
   private async facesOn(photo: Blob): Promise<{ bbox: Box; embedding: number[] }[]> {
     const picture = await createImageBitmap(photo).catch(() => {
-      throw new UserError(`“${nameOf(photo)}” is no picture that this browser reads.`, 'Take a JPEG, PNG or WebP.');
+      throw new UserError(SAY.noPicture(nameOf(photo)));
     });
     // Larger than the detector sees it, and small enough for memory.
     const scale = Math.min(1, MOST_PHOTO_PX / Math.max(picture.width, picture.height));
@@ -675,7 +672,7 @@ function send(message: FromJob): void {
 }
 
 function nameOf(photo: Blob): string {
-  return photo instanceof File ? photo.name : 'photo';
+  return photo instanceof File ? photo.name : SAY.photo;
 }
 
 function picture(jpeg: Uint8Array<ArrayBuffer>): Blob {

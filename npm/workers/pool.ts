@@ -1,6 +1,7 @@
 /** The analysis workers as the job worker sees them: frames in, results out, never more than fit. */
 
 import type { Stills } from '../manifest';
+import { SAY } from '../messages';
 import type { Analysis, PoolReply, PoolRequest } from '../protocol';
 
 /** Frames that may wait for each worker, besides the one it works on. */
@@ -63,7 +64,7 @@ export class Pool {
     for (const [id, pending] of this.pending) {
       if (pending.worker !== worker) continue;
       this.pending.delete(id);
-      pending.fail(new Error('its worker stopped, most likely for want of memory'));
+      pending.fail(new Error(SAY.workerLost));
     }
     this.woken();
   }

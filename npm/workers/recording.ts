@@ -1,5 +1,6 @@
 /** What is kept of the open file's scan, on this disk, as far as the browser, other tabs and room allow. */
 
+import { SAY } from '../messages';
 import type { FromJob, Kept } from '../protocol';
 import { UserError } from './failure';
 import { Journal, forgetScan } from './journal';
@@ -29,7 +30,7 @@ export class Recording {
     if (this.journal) return;
     this.journal = await Journal.open(this.wasm, file);
     if (!this.journal) this.send({ type: 'unrecorded', because: 'elsewhere' });
-    else if (!resume && this.journal.kept()) throw new UserError('An earlier scan of this file is kept.', 'Go on with it, or press “Scan from the start”.');
+    else if (!resume && this.journal.kept()) throw new UserError(SAY.keptBefore());
   }
 
   kept(): Kept | undefined {

@@ -32,7 +32,7 @@ async function probe(file: File) {
     return { facts: video.facts, expected: times_s.length, frames, notes };
   } catch (error) {
     // What the page words for its user, and what it would have to show as “Something went wrong”.
-    if (error instanceof UserError) return { refused: `${error.message} ${error.advice}` };
+    if (error instanceof UserError) return { refused: `${error.message} ${error.failure.advice}` };
     return { crashed: error instanceof Error ? (error.stack ?? error.message) : String(error) };
   }
 }

@@ -1,8 +1,10 @@
 // The built page in headless Chromium on real videos, end to end.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
 import { PageFailure, setOptions, waitForState } from '../../scripts/lib/browser.mjs';
 import { path } from '../corpus/files.mjs';
 import { choose, download, pageTest, scan, validate } from './harness.mjs';
@@ -365,4 +367,12 @@ test('the page asks for nothing but its own files', () => {
   const html = readFileSync(new URL('../../dist/index.html', import.meta.url), 'utf8');
   assert.match(html, /Content-Security-Policy/);
   for (const [, url] of html.matchAll(/(?:src|href)="([^"]+)"/g)) assert.match(url, /^(\.\/|data:)/);
+});
+
+test('before wasm and models the page is 300 kB at most, as servers send it', () => {
+  const dist = fileURLToPath(new URL('../../dist/', import.meta.url));
+  const code = readdirSync(join(dist, 'assets')).filter((name) => /\.(js|css)$/.test(name));
+  const files = [join(dist, 'index.html'), ...code.map((name) => join(dist, 'assets', name))];
+  const bytes = files.reduce((sum, file) => sum + gzipSync(readFileSync(file)).length, 0);
+  assert.ok(files.length >= 3 && bytes <= 300_000, `${bytes} bytes`);
 });

@@ -1,5 +1,6 @@
 /**
- * Everything the page says, in one place: another language is another object of this shape.
+ * Everything the page says, in one place: another language is another object of this shape. (What the engine says of files
+ * and failures is in `npm/messages.ts`.)
  * Texts with numbers in them are functions.
  */
 
