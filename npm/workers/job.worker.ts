@@ -4,11 +4,11 @@
  * in its wasm instance.
  */
 
-import type { VideoSample } from 'mediabunny';
 import { type Box, DEFAULT_OPTIONS, type Manifest, type Options, type Stills, type Video } from '../manifest';
 import { SAY } from '../messages';
 import type { Assets, Candidate, Failure, FromJob, Progress, ToJob } from '../protocol';
-import { type FrameLayout, type Reserve, copyFrame, decodedFrames, framesFrom, samplesAt } from './decode';
+import { type FrameLayout, type Reserve, copyFrame, decodedFrames, samplesAt } from './decode';
+import { estimate } from './estimate';
 import { ExportFiles, type NamedFile, pixelsOf, removeLeftovers, removeMade } from './export';
 import { UserError, describe, reason } from './failure';
 import { forgetScan, keptScans } from './journal';
@@ -31,15 +31,6 @@ const MOST_FAILED = 8;
 
 /** A thousand frames with identity vectors take a hundredth of it. */
 const MOST_MANIFEST_BYTES = 1 << 30;
-
-/** How fast a file can be scanned is tried on so many places, on each for so long a piece, and no longer than this. */
-const TRIED_PLACES = 6;
-const TRIED_S = 0.8;
-const MOST_TRYING_MS = 400;
-/** Places that are multiples of it, less the whole part, fall together with no rhythm of the video. */
-const GOLDEN = 0.618;
-/** What a few places let expect is off by so much: it depends on how lively the rest is, and on the machine's cores. */
-const UNSURE = 2;
 
 /** Longer side of a photo that is looked at, in pixels. */
 const MOST_PHOTO_PX = 2048;
@@ -124,7 +115,7 @@ class Job {
       }
       case 'estimate':
         // Without it the page goes on.
-        send({ type: 'estimated', ...(await this.estimate(this.opened(), request.options, others).catch(() => undefined)) });
+        send({ type: 'estimated', ...(await this.estimate(request.options, others).catch(() => undefined)) });
         break;
       case 'scan':
         try {
@@ -188,56 +179,10 @@ class Job {
     await this.recording.turnTo(file, keep);
   }
 
-  /** Tries on a few places of the video what a scan does with all of it. `others`: whether something else is wanted. */
-  private async estimate({ track, facts }: OpenVideo, options: Options, others: () => boolean): Promise<{ least_s: number; most_s: number } | undefined> {
-    const { start_s, duration_s } = facts;
-    const [decoding, faces_ms] = [{ frames: 0, ms: 0 }, [] as number[]];
-    let [candidates, covered_s] = [0, 0];
-    for (let place = 0; place < TRIED_PLACES; place++) {
-      const scan = new this.loaded.wasm.Scan(options, duration_s, this.assets.packToml);
-      try {
-        const reserve = this.roomIn(scan);
-        const began_ms = performance.now();
-        let [frames, first_s] = [0, 0];
-        for await (const sample of framesFrom(track, start_s + ((place * GOLDEN) % 1) * duration_s)) {
-          const { timestamp, duration } = sample;
-          try {
-            if (others()) return undefined;
-            if (frames === 0) {
-              first_s = timestamp;
-              faces_ms.push(await this.timeOfFaces(sample.clone()));
-            }
-            scan.commit(timestamp, duration, await copyFrame(sample, reserve));
-          } finally {
-            sample.close();
-          }
-          scan.process_batch();
-          frames += 1;
-          covered_s += duration;
-          if (timestamp - first_s >= TRIED_S || performance.now() - began_ms > MOST_TRYING_MS) break;
-        }
-        decoding.frames += frames;
-        decoding.ms += performance.now() - began_ms - (faces_ms.at(-1) ?? 0);
-        // The last one ends where the trying does, not where the picture changes.
-        candidates += scan.finish() - 0.5;
-      } finally {
-        scan.free();
-      }
-    }
-    // The networks are made with the first frame.
-    const face_s = faces_ms.slice(1).reduce((sum, ms) => sum + ms, 0) / Math.max(1, faces_ms.length - 1) / 1000;
-    if (decoding.frames === 0 || covered_s <= 0) return undefined;
-    const decode_s = (duration_s * facts.frames_per_s * decoding.ms) / decoding.frames / 1000;
-    const faces_s = (((candidates * duration_s) / covered_s) * face_s) / this.pool.size(options.workers);
-    return { least_s: Math.max(decode_s, faces_s) / UNSURE, most_s: (decode_s + faces_s) * UNSURE };
-  }
-
-  private async timeOfFaces(sample: VideoSample): Promise<number> {
-    const pixels = await pixelsOf(sample, this.pool);
-    const start_ms = performance.now();
-    const { result } = await this.pool.analyze(pixels, 1);
-    await result;
-    return performance.now() - start_ms;
+  private estimate(options: Options, others: () => boolean): ReturnType<typeof estimate> {
+    const video = this.opened();
+    const newScan = () => new this.loaded.wasm.Scan(options, video.facts.duration_s, this.assets.packToml);
+    return estimate(video, options.workers, { newScan, roomIn: (scan) => this.roomIn(scan), pool: this.pool, others });
   }
 
   private tellKept(): void {

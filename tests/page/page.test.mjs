@@ -185,7 +185,7 @@ pageTest('a job can be cancelled, and the next one works', async ({ page }) => {
 
 pageTest('how long a scan will take is told beforehand, and does not keep it from starting', async ({ page }) => {
   await choose(page, media('long.mp4'));
-  await page.waitForFunction(() => /^about .* to .* on this machine/.test(document.querySelector('#estimated-time').textContent));
+  await page.waitForFunction(() => /^This takes about .* to .* on this machine/.test(document.querySelector('#estimated-time').textContent));
   await choose(page, media('people.mp4'));
   await page.locator('#start').click();
   await waitForState(page, 'done');

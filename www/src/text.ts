@@ -226,7 +226,7 @@ export const T = {
   },
   leave: 'Open another file? The result and your decisions are lost.',
   estimating: 'Trying how long it will take …',
-  estimate: (least_s: number, most_s: number) => `${durationText(least_s)} to ${durationText(most_s).replace('about ', '')} on this machine, judged by some places of the video.`,
+  estimate: (least_s: number, most_s: number) => `This takes ${durationText(least_s)} to ${durationText(most_s).replace('about ', '')} on this machine, judged by some places of the video.`,
   running: {
     title: 'Working',
     progress: 'Progress',
