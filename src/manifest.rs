@@ -473,13 +473,13 @@ pub struct Rejected {
     /// Presentation time in seconds.
     pub time_s: f64,
     /// How many faces of the smallest size or larger it shows.
-    #[serde(default, skip_serializing_if = "is_none")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub faces: usize,
     /// Why.
     pub reason: Reason,
 }
 
-fn is_none(number: &usize) -> bool {
+fn is_zero(number: &usize) -> bool {
     *number == 0
 }
 

@@ -617,6 +617,19 @@ mod tests {
     }
 
     #[test]
+    fn who_is_unwanted_does_not_count_among_the_faces() {
+        let item = |n: usize| Item { time_s: n as f64, ..item(0, distinct(n)) };
+        let unwanted = |n| Item { spoilt: Some(Reason::UnwantedPerson), ..with_face(item(n), 0, 0.0, 0.9) };
+        let others = [with_face(item(3), 1, 0.0, 0.9), item(4), item(5)];
+        let items = [vec![unwanted(0), unwanted(1), unwanted(2)], others.to_vec()].concat();
+        // Two seconds of the five in which nobody is left out.
+        assert_eq!(face_share(&items), 0.4 + FACES_FAVOUR * 0.4 * 0.6);
+        let Choice { kept, rejected } = choose(&items, 6, FacesMode::Prefer);
+        assert!(kept.contains(&3) && kept.iter().all(|&i| i >= 3), "{kept:?}");
+        assert!((0..3).all(|i| rejected.contains(&(i, Reason::UnwantedPerson))), "{rejected:?}");
+    }
+
+    #[test]
     fn spoilt_frames_are_never_chosen_and_say_why() {
         let mut items = vec![item(0, distinct(0)), item(0, distinct(1))];
         items[1].spoilt = Some(Reason::Transition);

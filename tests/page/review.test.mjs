@@ -89,6 +89,12 @@ pageTest('a slider chooses while it is pulled, and counts as one change', async 
   const numbers = gone.filter((text) => text.includes(':')).map((text) => Number(/^\d+/.exec(text)[0]));
   assert.equal(numbers.reduce((sum, n) => sum + n, 0), Number(/Just left out: (\d+)/.exec(await page.locator('#changes-title').innerText())[1]));
   assert.ok(numbers.length > 0 && numbers.reduce((sum, n) => sum + n, 0) >= all - 3);
+  // It does not cover what is being pulled.
+  const [end, top] = await Promise.all([
+    page.locator('#option-budget').evaluate((input) => (input.focus(), input.getBoundingClientRect().bottom)),
+    page.locator('.changes').evaluate((strip) => strip.getBoundingClientRect().top),
+  ]);
+  assert.ok(end <= top, `${end} and ${top}`);
   await slider.evaluate((input) => input.dispatchEvent(new Event('change', { bubbles: true })));
   assert.equal(await page.locator('#option-budget').inputValue(), '3');
   await page.locator('.changes li button').first().click();
@@ -206,6 +212,16 @@ pageTest('frames with someone are left out, by a click or by a photo of them', a
   // How unlike they are is told beside the frame.
   await page.locator('.gallery .picture').first().click();
   await page.locator('dialog.viewer li', { hasText: 'like who is left out' }).first().waitFor();
+});
+
+pageTest('the timeline shows where faces are, and how many', async ({ page }) => {
+  await scan(page, media('people.mp4'), { budget: 5 });
+  const heights = () => page.locator('#done .timeline .faces').evaluate(({ style }) => [...style.clipPath.matchAll(/% ([\d.]+)%/g)].map(([, top]) => 100 - Number(top)).slice(1, -1));
+  const all = await heights();
+  // The scenes have three or four people.
+  assert.ok(all.length === 400 && all.every((height) => height > 0) && new Set(all).size > 1, JSON.stringify(all));
+  await chosenAgain(page, () => page.locator('#option-min-face').fill('9999'));
+  assert.ok((await heights()).every((height) => height === 0));
 });
 
 pageTest('pictures have the format, the quality and the size that were chosen', async ({ page }) => {

@@ -7,6 +7,7 @@ import {
 import { givenName, personName, personNumber, really, usualName, withPerson } from './edits';
 import { History } from './history';
 import { cached, describeApp, keepForOffline } from './offline';
+import { AskedPhotos, type Who } from './photos';
 import { Pictures } from './pictures';
 import { lockNetwork } from './privacy';
 import { fromFragment, toConfig, toFragment } from './share';
@@ -32,13 +33,7 @@ let state: State = 'loading';
 /** What the user has before a scan, after it, and after every change. */
 let manifest: Manifest | undefined;
 let edits: Edits = {};
-/** Photos of those who are looked for, and of those who are left out; and what the shown result was chosen by. */
-type Photos = Record<'reference' | 'avoid', File[]>;
-let photos: Photos = { reference: [], avoid: [] };
-let photosShown = photos;
-/** Those that the user has chosen last, which hold for all videos of a row, and the ones before. */
-let photosOfAll = photos;
-let photosBefore = photos;
+const photos = new AskedPhotos();
 /** The file that is open or being opened, and the number of that request. */
 let file: File | undefined;
 let opening = 0;
@@ -140,9 +135,9 @@ const people = new People({
   joined: () => (edits.people ?? []).flatMap(({ id, same_as }) => (same_as === undefined ? [] : [{ id, into: same_as }])),
   open: (index) => manifest && viewer.open(manifest, index),
   lookFor: (files) => byPhotos('reference', files),
-  lookingFor: () => namesOf(photos.reference),
+  lookingFor: () => photos.names('reference'),
   avoid: (files) => byPhotos('avoid', files),
-  avoiding: () => namesOf(photos.avoid),
+  avoiding: () => photos.names('avoid'),
 });
 const viewer = new Viewer({
   thumbnail: (index) => pictures.thumbnail(index),
@@ -287,7 +282,7 @@ function say(text: string): void {
 }
 
 /** While all videos are done one after the other: where their files go, and which photos have yet to be applied to this one. */
-let saveEach: { folder?: FileSystemDirectoryHandle; toApply: (keyof Photos)[]; applying: boolean } | undefined;
+let saveEach: { folder?: FileSystemDirectoryHandle; toApply: [Who, File[]][]; applying: boolean } | undefined;
 
 /** Scans and saves all videos. One that fails does not stop the others. */
 function saveAll(folder?: FileSystemDirectoryHandle): void {
@@ -301,14 +296,14 @@ function saveAll(folder?: FileSystemDirectoryHandle): void {
 /** Saves the video that was just scanned, with those on the photos or without them. */
 function saveThis(): void {
   if (!saveEach) return;
-  saveEach.toApply = (['reference', 'avoid'] as const).filter((who) => photosOfAll[who].length > 0);
+  saveEach.toApply = photos.ofAll();
   applyNext(saveEach);
 }
 
 function applyNext(each: NonNullable<typeof saveEach>): void {
-  const who = each.toApply.shift();
-  each.applying = who !== undefined;
-  if (who) byPhotos(who, photosOfAll[who]);
+  const next = each.toApply.shift();
+  each.applying = next !== undefined;
+  if (next) byPhotos(...next);
   else save(each.folder);
 }
 
@@ -348,8 +343,7 @@ function options(): Options {
     ...DEFAULT_OPTIONS,
     ...form.read(),
     ...exporting.read(),
-    ...(photos.reference.length > 0 && { reference: namesOf(photos.reference) }),
-    ...(photos.avoid.length > 0 && { avoid: namesOf(photos.avoid) }),
+    ...photos.options(),
     ...(edited && { edits }),
   };
 }
@@ -387,7 +381,7 @@ function forget(): void {
   viewer.close();
   manifest = undefined;
   edits = {};
-  photos = photosShown = { reference: [], avoid: [] };
+  photos.clear();
 }
 
 function save(folder?: FileSystemDirectoryHandle): void {
@@ -448,15 +442,9 @@ function decide(index: number, keep: boolean): void {
   }
 }
 
-function namesOf(files: File[]): string[] {
-  return files.map(({ name }) => name);
-}
-
-function byPhotos(who: keyof Photos, files: File[]): void {
+function byPhotos(who: Who, files: File[]): void {
   message.replaceChildren();
-  photos = { ...photos, [who]: files };
-  photosBefore = photosOfAll;
-  photosOfAll = { ...photosOfAll, [who]: files };
+  photos.choose(who, files);
   [compared, pulling] = [manifest, false];
   // The photos' faces are known to the job only: this is not taken back by undo.
   history.clear();
@@ -647,8 +635,7 @@ function receiveFailure(failure: Failure): void {
 /** A wish that has failed is not part of the result. */
 function takeBack(): void {
   if (!manifest) return;
-  if (photos !== photosShown) photosOfAll = photosBefore;
-  photos = photosShown;
+  photos.takeBack();
   edits = manifest.options.edits ?? {};
   chosenBy = options();
   people.show(manifest);
@@ -681,8 +668,7 @@ function showFacts(f: VideoFacts): void {
 
 function showResult(next: Manifest, first: boolean): void {
   manifest = next;
-  const { reference = [], avoid = [] } = next.options;
-  if (String([reference, avoid]) === String([namesOf(photos.reference), namesOf(photos.avoid)])) photosShown = photos;
+  photos.confirm(next.options);
   if (first) {
     if (imported && file && isOf(imported, file)) imported = undefined;
     chosenBy = options();

@@ -36,12 +36,11 @@ export function timeText(seconds: number, decimals = 0): string {
   return h > 0 ? `${h}:${String(m).padStart(2, '0')}:${s}` : `${m}:${s}`;
 }
 
-/** "about 40 s", "about 3 min". */
-export function durationText(seconds: number): string {
-  if (!Number.isFinite(seconds)) return '';
-  if (seconds < 90) return `about ${Math.max(1, Math.round(seconds))} s`;
-  if (seconds < 5400) return `about ${Math.round(seconds / 60)} min`;
-  return `about ${(seconds / 3600).toFixed(1)} h`;
+/** "40 s", "3 min". */
+function roughText(seconds: number): string {
+  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
+  return `${(seconds / 3600).toFixed(1)} h`;
 }
 
 const REASONS: Record<Reason, string> = {
@@ -226,7 +225,7 @@ export const T = {
   },
   leave: 'Open another file? The result and your decisions are lost.',
   estimating: 'Trying how long it will take …',
-  estimate: (least_s: number, most_s: number) => `This takes ${durationText(least_s)} to ${durationText(most_s).replace('about ', '')} on this machine, judged by some places of the video.`,
+  estimate: (least_s: number, most_s: number) => `This takes about ${roughText(least_s)} to ${roughText(most_s)} on this machine, judged by some places of the video.`,
   running: {
     title: 'Working',
     progress: 'Progress',
@@ -239,7 +238,7 @@ export const T = {
     of: (done: number, total: number, candidates: boolean) => `${number(done)} of ${count(total, candidates ? 'candidate' : 'frame')}`,
     rate: (rate: number) => `${rate.toFixed(0)} frames per s`,
     candidates: (n: number) => count(n, 'candidate'),
-    left: (seconds: number) => `${durationText(seconds)} left`,
+    left: (seconds: number) => `about ${roughText(seconds)} left`,
     said: (stage: string, percent: number) => `${stage}: ${percent} %`,
   },
   result: {

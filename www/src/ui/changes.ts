@@ -52,7 +52,11 @@ export class Changes {
     const gone = before.frames.flatMap(({ index }) => leftOut.get(index) ?? []).filter(({ reason }) => reason !== 'by_hand');
     const added = after.frames.filter(({ index }) => !kept.has(index)).length;
     const reasons = new Map<Reason, Rejected[]>();
-    for (const frame of gone) reasons.set(frame.reason, [...(reasons.get(frame.reason) ?? []), frame]);
+    for (const frame of gone) {
+      const same = reasons.get(frame.reason);
+      if (same) same.push(frame);
+      else reasons.set(frame.reason, [frame]);
+    }
     this.title.textContent = T.changes.title(gone.length, added);
     this.groups.replaceChildren(...[...reasons].flatMap(([reason, frames]) => this.group(reason, frames)));
     this.element.hidden = gone.length + added === 0;
