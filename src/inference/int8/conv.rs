@@ -11,6 +11,7 @@ use super::geometry::Geometry;
 use super::image::Image;
 use super::kernels::{
     Activations, BLOCK, Depthwise, DepthwiseWeights, Gemm, Isa, Output, Panels, Prelu, Requantize, Sums, TILE_PIXELS,
+    winograd::{self, Winograd},
 };
 use crate::error::{Error, Result};
 
@@ -70,6 +71,8 @@ enum Weights {
         panels: Panels,
         /// Taps of a kernel row lie side by side in memory and are one row of the panels.
         merged: bool,
+        /// Whether [`winograd`] computes it.
+        winograd: bool,
     },
 }
 
@@ -107,12 +110,13 @@ pub struct Scratch {
     activations: Vec<u8>,
     /// Sums of a chunk of pixels.
     sums: Vec<i32>,
+    winograd: winograd::Buffers,
 }
 
 impl Scratch {
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        self.activations.capacity() + self.sums.capacity() * 4
+        self.activations.capacity() + self.sums.capacity() * 4 + self.winograd.bytes()
     }
 }
 
@@ -126,7 +130,7 @@ pub enum Target<'a> {
 
 /// Kernels may read a whole group of channels where only one is left: so many bytes
 /// must follow every image.
-pub const READ_AHEAD: usize = 16;
+pub const READ_AHEAD: usize = winograd::READ_AHEAD;
 
 /// Pixels handled together, so that a weight panel is read from the first-level
 /// cache by many tiles in a row.
@@ -188,11 +192,12 @@ impl Conv {
                 }),
                 false => Panels::new(isa, p.groups, out_group, taps, in_group, |c, tap, k| weight(c, k, tap)),
             };
-            let mut panels = pack(isa);
+            let for_winograd = if suits_winograd(p) { isa.for_winograd() } else { None };
+            let mut panels = pack(for_winograd.unwrap_or(isa));
             if panels.split_share() > isa.most_split() {
                 panels = pack(isa.without_splitting());
             }
-            (Weights::Gemm { panels, merged }, out_group)
+            (Weights::Gemm { panels, merged, winograd: for_winograd.is_some() }, out_group)
         };
         let isa = match &weights {
             Weights::Depthwise(_) => isa,
@@ -270,8 +275,11 @@ impl Conv {
         weights + self.bias.capacity() * size_of::<Sums>() + finish
     }
 
-    /// Makes room for the sums that [`Conv::run`] keeps.
+    /// Makes room for what [`Conv::run`] keeps.
     pub fn reserve(&self, scratch: &mut Scratch) {
+        if matches!(self.weights, Weights::Gemm { winograd: true, .. }) {
+            scratch.winograd.reserve(self.in_channels);
+        }
         if !matches!(self.finish, Finish::Bytes(_)) {
             scratch.sums.resize((CHUNK * self.out_channels).max(scratch.sums.len()), 0);
         }
@@ -303,6 +311,14 @@ impl Conv {
             || input.border < self.geometry.border()
         {
             return Err(Error::Inference(format!("a convolution of {} channels given {input:?}", self.in_channels)));
+        }
+        if let (Target::Bytes(y, output), Weights::Gemm { panels, winograd: true, .. }, Finish::Bytes(requantize)) =
+            (&mut target, &self.weights, &self.finish)
+        {
+            let pad = self.geometry.pad_before;
+            let winograd = Winograd { activations: x, input, pad, output, panels, bias: &self.bias };
+            self.isa.winograd(&winograd, y, requantize, &mut scratch.winograd);
+            return Ok(());
         }
         self.reserve(scratch);
         let layout = self.layout();
@@ -449,6 +465,21 @@ impl Conv {
             }
         }
     }
+}
+
+/// Whether [`winograd`] can compute a convolution, and has enough channels to gain by it.
+fn suits_winograd(p: &ConvParams<'_>) -> bool {
+    const FEWEST_CHANNELS: usize = 16;
+    let Geometry { kernel, stride, dilation, .. } = p.geometry;
+    let largest_sum = |weights: &[i8]| {
+        let of_sign = |sign: i64| weights.iter().map(|&w| (i64::from(w) * sign).max(0)).sum::<i64>();
+        255 * of_sign(1).max(of_sign(-1))
+    };
+    (kernel, stride, dilation, p.groups) == ([3, 3], [1, 1], [1, 1], 1)
+        && matches!(p.output, ConvOutput::Bytes { .. })
+        && p.in_channels.is_multiple_of(2)
+        && p.in_channels.min(p.out_channels) >= FEWEST_CHANNELS
+        && p.weights.chunks(p.in_channels * 9).all(|weights| largest_sum(weights) < winograd::LARGEST)
 }
 
 /// Some output pixels.
@@ -624,6 +655,52 @@ mod tests {
     #[cfg_attr(not(target_arch = "wasm32"), test)]
     fn kernels_equal_the_definition() {
         all_kernels_equal_the_definition(400);
+    }
+
+    #[cfg_attr(target_arch = "wasm32", wasm_bindgen_test::wasm_bindgen_test)]
+    #[cfg_attr(not(target_arch = "wasm32"), test)]
+    fn winograd_equals_the_definition() {
+        let mut random = Random::new(3);
+        for round in 0..60 {
+            let (in_channels, out_channels) = (16 + 2 * random.below(40), 16 + random.below(30));
+            let mut pair = |low: usize, n: usize| [low + random.below(n), low + random.below(n)];
+            let geometry =
+                Geometry { kernel: [3, 3], pad_before: pair(0, 3), pad_after: pair(0, 3), ..Geometry::POINT };
+            let [height, width] = pair(3, if round % 8 == 0 { 60 } else { 14 });
+            let input = Image::new(1 + random.below(3), height, width, in_channels).unwrap();
+            // Every third with nothing but the largest values, of either sign.
+            let extreme = round % 3 == 0;
+            let weights: Vec<i8> = (0..out_channels * in_channels * 9)
+                .map(|_| random.byte() as i8)
+                .map(|w| if extreme { [-128, 127][usize::from(w > 0)] } else { w })
+                .collect();
+            let x: Vec<u8> = (0..input.bytes())
+                .map(|_| random.byte())
+                .map(|x| if extreme { [0, 255][usize::from(x > 127)] } else { x })
+                .collect();
+            let bias: Vec<i32> = (0..out_channels).map(|_| random.below(20001) as i32 - 10000).collect();
+            let unit = 1.0 / (200.0 * (in_channels * 9) as f32).sqrt() / 40.0;
+            let scale: Vec<f32> = (0..out_channels).map(|c| unit * (1.0 + c as f32 / 50.0)).collect();
+            let slope: Vec<f32> = (0..out_channels).map(|c| c as f32 / 80.0 - 0.2).collect();
+            let prelu = Prelu { slope: &slope, y_scale: 0.05, z_scale: 0.03, z_zero: random.byte() };
+            let params = ConvParams {
+                geometry,
+                groups: 1,
+                in_channels,
+                out_channels,
+                weights: &weights,
+                bias: &bias,
+                scale: &scale,
+                x_zero: random.byte(),
+                output: ConvOutput::Bytes { zero: random.byte(), prelu: (round % 2 == 0).then_some(prelu) },
+            };
+            assert!(suits_winograd(&params));
+            let expected = naive(&params, &x, &input);
+            for isa in Isa::available() {
+                let y = packed(isa, &params, &x, &input);
+                assert!(y == expected, "{} differs in round {round}: {input:?} {:?}", isa.name(), params.geometry);
+            }
+        }
     }
 
     #[cfg_attr(target_arch = "wasm32", wasm_bindgen_test::wasm_bindgen_test)]

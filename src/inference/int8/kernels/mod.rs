@@ -26,6 +26,8 @@ mod scalar;
 mod wasm_relaxed;
 #[cfg(target_arch = "wasm32")]
 mod wasm_simd128;
+#[cfg_attr(target_arch = "aarch64", allow(dead_code))]
+pub mod winograd;
 #[cfg(target_arch = "x86_64")]
 mod x86_avx2;
 #[cfg(target_arch = "x86_64")]
@@ -33,6 +35,7 @@ mod x86_vnni;
 
 pub use panels::{DepthwiseWeights, Panels};
 pub use requantize::{Prelu, Requantize};
+use winograd::{Buffers, Winograd};
 
 /// Output channels per tile and per weight panel.
 pub const BLOCK: usize = 8;
@@ -315,6 +318,19 @@ impl Isa {
         }
     }
 
+    /// The instruction set to use for a 3 × 3 convolution by [`winograd`], if that is faster.
+    pub fn for_winograd(self) -> Option<Isa> {
+        match self.0 {
+            #[cfg(target_arch = "wasm32")]
+            Set::Simd128 => Some(self),
+            #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
+            Set::RelaxedPairs | Set::RelaxedExact => Some(Isa(Set::Simd128)),
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2Words | Set::Avx2 => Some(Isa(Set::Avx2Words)),
+            _ => None,
+        }
+    }
+
     /// Share of split weights above which that is better ([`Panels::split_share`]): the second
     /// halves take time and memory. `README.md` has the measurements.
     pub fn most_split(self) -> f32 {
@@ -404,6 +420,30 @@ impl Isa {
             Set::Neon => dispatch!(kind, arm_neon::gemm(gemm, target)),
             #[cfg(target_arch = "aarch64")]
             Set::NeonDot => dispatch!(kind, arm_neon::gemm_dot(gemm, target)),
+        }
+    }
+
+    /// A 3 × 3 convolution of some tiles. Panics for what [`Isa::for_winograd`] does not name.
+    pub fn winograd(self, w: &Winograd<'_>, y: &mut [u8], requantize: &Requantize, buffers: &mut Buffers) {
+        w.check(y.len());
+        assert!(w.panels.isa() == self, "panels of another kernel");
+        let mut output = Output::Bytes { y, offsets: &[], requantize };
+        let (target, kind) = output.checked(0, 0, w.bias.len());
+        // SAFETY: bounds have been checked, and an `Isa` exists only for what was detected.
+        match (self.0, kind) {
+            #[cfg(target_arch = "wasm32")]
+            (Set::Simd128, finish::PRELU) => unsafe {
+                wasm_simd128::winograd::<{ finish::PRELU }>(w, target, buffers)
+            },
+            #[cfg(target_arch = "wasm32")]
+            (Set::Simd128, _) => unsafe { wasm_simd128::winograd::<{ finish::REQUANTIZE }>(w, target, buffers) },
+            #[cfg(target_arch = "x86_64")]
+            (Set::Avx2Words, finish::PRELU) => unsafe {
+                x86_avx2::winograd::<{ finish::PRELU }>(w, target, buffers)
+            },
+            #[cfg(target_arch = "x86_64")]
+            (Set::Avx2Words, _) => unsafe { x86_avx2::winograd::<{ finish::REQUANTIZE }>(w, target, buffers) },
+            _ => panic!("no Winograd kernel for {}", self.name()),
         }
     }
 

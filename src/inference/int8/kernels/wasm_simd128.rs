@@ -2,6 +2,7 @@
 //! u8 × s8 (255 · 128 · 2 < 2^31 by far).
 
 use super::requantize::MAGIC;
+use super::winograd::{self, Buffers, Winograd};
 use super::{BLOCK, Depthwise, Gemm, Target, finish};
 use core::arch::wasm32::*;
 
@@ -72,6 +73,136 @@ pub unsafe fn depthwise<const FINISH: u8>(d: &Depthwise<'_>, target: Target<'_>)
                 }
                 store.store(acc, output);
             }
+        }
+    }
+}
+
+/// # Safety
+/// `Isa::winograd` has checked that all reads and writes lie within the slices.
+pub unsafe fn winograd<const FINISH: u8>(w: &Winograd<'_>, target: Target<'_>, buffers: &mut Buffers) {
+    // SAFETY: see above.
+    unsafe { winograd::run::<Simd128<FINISH>>(w, &target, buffers) }
+}
+
+/// For [`winograd`].
+struct Simd128<const FINISH: u8>;
+
+#[derive(Clone, Copy)]
+struct Words(v128);
+
+#[derive(Clone, Copy)]
+struct Eight([v128; 2]);
+
+impl winograd::Lanes for Words {
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        Self(i16x8_add(self.0, other.0))
+    }
+
+    #[inline(always)]
+    unsafe fn sub(self, other: Self) -> Self {
+        Self(i16x8_sub(self.0, other.0))
+    }
+
+    #[inline(always)]
+    unsafe fn shift_left<const N: u32>(self) -> Self {
+        Self(i16x8_shl(self.0, N))
+    }
+}
+
+impl winograd::Lanes for Eight {
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        Self([i32x4_add(self.0[0], other.0[0]), i32x4_add(self.0[1], other.0[1])])
+    }
+
+    #[inline(always)]
+    unsafe fn sub(self, other: Self) -> Self {
+        Self([i32x4_sub(self.0[0], other.0[0]), i32x4_sub(self.0[1], other.0[1])])
+    }
+
+    #[inline(always)]
+    unsafe fn shift_left<const N: u32>(self) -> Self {
+        Self(self.0.map(|v| i32x4_shl(v, N)))
+    }
+}
+
+impl<const FINISH: u8> winograd::Kernel for Simd128<FINISH> {
+    type Words = Words;
+    const WORDS: usize = 8;
+    type Sums = Eight;
+    const TILES: usize = 4;
+    type Store = Store<FINISH>;
+
+    #[inline(always)]
+    unsafe fn widen_unsigned(from: *const u8) -> Words {
+        // SAFETY: the caller's, as below.
+        Words(unsafe { i16x8_load_extend_u8x8(from) })
+    }
+
+    #[inline(always)]
+    unsafe fn widen_signed(from: *const i8) -> Words {
+        // SAFETY: see above.
+        Words(unsafe { i16x8_load_extend_i8x8(from) })
+    }
+
+    #[inline(always)]
+    unsafe fn store_words(words: Words, to: *mut i16) {
+        // SAFETY: see above.
+        unsafe { v128_store(to.cast(), words.0) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_sums(from: *const i32) -> Eight {
+        // SAFETY: see above.
+        Eight(unsafe { [v128_load(from.cast()), v128_load(from.add(4).cast())] })
+    }
+
+    #[inline(always)]
+    unsafe fn unscale(sums: Eight, factor: i32, bias: Eight) -> Eight {
+        let half = |i: usize| i32x4_add(i32x4_shr(i32x4_mul(sums.0[i], i32x4_splat(factor)), 6), bias.0[i]);
+        Eight([half(0), half(1)])
+    }
+
+    #[inline(always)]
+    unsafe fn store(target: &Target<'_>, block: usize, channels: usize) -> Store<FINISH> {
+        Store::new(target, block, block * BLOCK, channels)
+    }
+
+    #[inline(always)]
+    unsafe fn finish(store: &Store<FINISH>, sums: Eight, output: usize) {
+        // SAFETY: see above.
+        unsafe { store.store(sums.0, output) }
+    }
+
+    #[inline(always)]
+    unsafe fn multiply(activations: *const i16, stride: usize, weights: *const i16, pairs: usize, sums: *mut i32) {
+        // SAFETY: see above.
+        unsafe {
+            let tiles: [*const i16; 4] = core::array::from_fn(|t| activations.add(t * stride));
+            let mut w = weights;
+            let mut acc = [[i32x4_splat(0); 2]; 4];
+            for pair in 0..pairs {
+                let low = v128_load(w.cast());
+                let high = v128_load(w.add(8).cast());
+                w = w.add(16);
+                for t in 0..4 {
+                    let x = v128_load32_splat(tiles[t].add(pair * 2).cast());
+                    acc[t][0] = i32x4_add(acc[t][0], i32x4_dot_i16x8(low, x));
+                    acc[t][1] = i32x4_add(acc[t][1], i32x4_dot_i16x8(high, x));
+                }
+            }
+            // Spelt out, see `gemm`.
+            let [a, b, c, d] = acc;
+            let mut put = |i: usize, v: v128| v128_store(sums.add(i * 4).cast(), v);
+            put(0, a[0]);
+            put(1, a[1]);
+            put(2, b[0]);
+            put(3, b[1]);
+            put(4, c[0]);
+            put(5, c[1]);
+            put(6, d[0]);
+            put(7, d[1]);
         }
     }
 }

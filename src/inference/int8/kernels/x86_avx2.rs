@@ -3,6 +3,7 @@
 
 use super::panels::Correction;
 use super::requantize::MAGIC;
+use super::winograd::{self, Buffers, Winograd};
 use super::{BLOCK, Depthwise, Gemm, Target, finish};
 use core::arch::x86_64::*;
 
@@ -137,6 +138,129 @@ pub unsafe fn depthwise<const FINISH: u8>(d: &Depthwise<'_>, target: Target<'_>)
                 }
                 store.store(acc, output);
             }
+        }
+    }
+}
+
+/// # Safety
+/// AVX2 is present, and `Isa::winograd` has checked that all reads and writes lie within
+/// the slices.
+#[target_feature(enable = "avx2")]
+pub unsafe fn winograd<const FINISH: u8>(w: &Winograd<'_>, target: Target<'_>, buffers: &mut Buffers) {
+    // SAFETY: see above.
+    unsafe { winograd::run::<Avx2<FINISH>>(w, &target, buffers) }
+}
+
+/// For [`winograd`].
+struct Avx2<const FINISH: u8>;
+
+#[derive(Clone, Copy)]
+struct Words(__m256i);
+
+#[derive(Clone, Copy)]
+struct Eight(__m256i);
+
+// SAFETY: in all of these the caller has AVX2, and pointers that lead to what is read or written.
+impl winograd::Lanes for Words {
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        Self(unsafe { _mm256_add_epi16(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn sub(self, other: Self) -> Self {
+        Self(unsafe { _mm256_sub_epi16(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn shift_left<const N: u32>(self) -> Self {
+        Self(unsafe { _mm256_sll_epi16(self.0, _mm_cvtsi32_si128(N as i32)) })
+    }
+}
+
+impl winograd::Lanes for Eight {
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        Self(unsafe { _mm256_add_epi32(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn sub(self, other: Self) -> Self {
+        Self(unsafe { _mm256_sub_epi32(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn shift_left<const N: u32>(self) -> Self {
+        Self(unsafe { _mm256_sll_epi32(self.0, _mm_cvtsi32_si128(N as i32)) })
+    }
+}
+
+impl<const FINISH: u8> winograd::Kernel for Avx2<FINISH> {
+    type Words = Words;
+    const WORDS: usize = 16;
+    type Sums = Eight;
+    const TILES: usize = 8;
+    type Store = Store<FINISH>;
+
+    #[inline(always)]
+    unsafe fn widen_unsigned(from: *const u8) -> Words {
+        Words(unsafe { _mm256_cvtepu8_epi16(_mm_loadu_si128(from.cast())) })
+    }
+
+    #[inline(always)]
+    unsafe fn widen_signed(from: *const i8) -> Words {
+        Words(unsafe { _mm256_cvtepi8_epi16(_mm_loadu_si128(from.cast())) })
+    }
+
+    #[inline(always)]
+    unsafe fn store_words(words: Words, to: *mut i16) {
+        unsafe { _mm256_storeu_si256(to.cast(), words.0) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_sums(from: *const i32) -> Eight {
+        Eight(unsafe { _mm256_loadu_si256(from.cast()) })
+    }
+
+    #[inline(always)]
+    unsafe fn unscale(sums: Eight, factor: i32, bias: Eight) -> Eight {
+        unsafe {
+            let scaled = _mm256_mullo_epi32(sums.0, _mm256_set1_epi32(factor));
+            Eight(_mm256_add_epi32(_mm256_srai_epi32::<6>(scaled), bias.0))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store(target: &Target<'_>, block: usize, channels: usize) -> Store<FINISH> {
+        unsafe { Store::new(target, block, block * BLOCK, channels) }
+    }
+
+    #[inline(always)]
+    unsafe fn finish(store: &Store<FINISH>, sums: Eight, output: usize) {
+        unsafe { store.store(sums.0, output) }
+    }
+
+    #[inline(always)]
+    unsafe fn multiply(activations: *const i16, stride: usize, weights: *const i16, pairs: usize, sums: *mut i32) {
+        unsafe {
+            let mut acc = [_mm256_setzero_si256(); 8];
+            for pair in 0..pairs {
+                let w = _mm256_loadu_si256(weights.add(pair * 16).cast());
+                for t in 0..8 {
+                    let x = activations.add(t * stride + pair * 2).cast::<i32>().read_unaligned();
+                    acc[t] = _mm256_add_epi32(acc[t], _mm256_madd_epi16(w, _mm256_set1_epi32(x)));
+                }
+            }
+            let [a, b, c, d, e, f, g, h] = acc;
+            let put = |t: usize, v: __m256i| _mm256_storeu_si256(sums.add(t * BLOCK).cast(), v);
+            put(0, a);
+            put(1, b);
+            put(2, c);
+            put(3, d);
+            put(4, e);
+            put(5, f);
+            put(6, g);
+            put(7, h);
         }
     }
 }
