@@ -1,10 +1,11 @@
 // `npm run bench`: the networks in our INT8 builds, in FP32 under tract and in ONNX
 // Runtime Web, one thread each, taking turns in one run of headless Chromium.
 //
-//   npm run bench -- [--only NAME[,NAME]] [--rounds N] [--json] [--wasm DIR]
+//   npm run bench -- [--only NAME[,NAME]] [--rounds N] [--json] [--wasm DIR] [--without-vnni]
 //
 // --only: a network's name, or its beginning up to a dash (centerface: all three shapes).
 // --wasm: measure the builds in DIR (relaxed-simd/, simd128/) and build nothing.
+// --without-vnni: as on a processor without AVX-VNNI, the instruction that multiplies bytes exactly.
 // The first run sets up .cache/bench (a Python environment and the networks). Exit
 // status: 0 measured, whether or not the bars hold; 1 something could not run.
 import { readFileSync } from 'node:fs';
@@ -26,6 +27,7 @@ const OPTIONS = {
   rounds: { type: 'string' },
   json: { type: 'boolean' },
   wasm: { type: 'string' },
+  'without-vnni': { type: 'boolean' },
 };
 
 function options() {
@@ -44,7 +46,7 @@ function options() {
     throw new SetupError(`--only: no ${unknown.join(', ')} among ${NETWORKS.map(({ name }) => name).join(', ')}`);
   }
   const networks = values.only ? NETWORKS.filter((network) => wanted.some((name) => matches(network, name))) : NETWORKS;
-  return { networks, rounds, json: values.json, wasm: values.wasm && resolve(values.wasm) };
+  return { networks, rounds, json: values.json, wasm: values.wasm && resolve(values.wasm), vnni: !values['without-vnni'] };
 }
 
 function versions() {
@@ -53,13 +55,13 @@ function versions() {
 }
 
 await main(async () => {
-  const { networks, rounds, json, wasm } = options();
+  const { networks, rounds, json, wasm, vnni } = options();
   ensurePrograms('chromium');
   if (wasm) ensureNpmPackages();
   else await build();
   ensureModels(networks);
   const folder = wasm ?? join(ROOT, 'npm', 'wasm');
-  const { models: rows, device } = await measureAll(networks, { wasm: folder, rounds, budget_s: BUDGET_S });
+  const { models: rows, device } = await measureAll(networks, { wasm: folder, rounds, budget_s: BUDGET_S, vnni });
   const models = rows.map((model) => ({ ...model, ...speedups(model), ...shares(model), ...rates(model) }));
   const means = geometricMeans(models);
   const result = {

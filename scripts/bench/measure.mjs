@@ -45,11 +45,14 @@ function row(network, { times_ms = {}, errors, ...compared }) {
   };
 }
 
+/** Makes V8 compile for a processor without AVX-VNNI. */
+const WITHOUT_VNNI = ['--js-flags=--no-enable-avx-vnni,--no-enable-avx-vnni-int8'];
+
 /**
  * Measures the networks in our builds in `wasm` and in ONNX Runtime Web.
  * A network or engine that fails does not stop the others.
  */
-export async function measureAll(networks, { wasm, rounds, budget_s }) {
+export async function measureAll(networks, { wasm, rounds, budget_s, vnni = true }) {
   const server = await serve({
     '/wasm/': wasm,
     '/pack/': join(ROOT, 'models'),
@@ -58,7 +61,7 @@ export async function measureAll(networks, { wasm, rounds, budget_s }) {
     '/bench/': join(ROOT, 'scripts', 'bench'),
     '/onnxruntime-web/': join(ROOT, 'node_modules', 'onnxruntime-web', 'dist'),
   });
-  const browser = await launch();
+  const browser = await launch(vnni ? [] : WITHOUT_VNNI);
   const [models, device, told] = [[], {}, new Set()];
   const tell = (message) => {
     // The browser asks every server for its icon.

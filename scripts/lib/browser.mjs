@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { serve } from './serve.mjs';
 import { ROOT, onPath } from './tools.mjs';
 
-export async function launch() {
+export async function launch(flags = []) {
   const { chromium } = await import('playwright-core');
-  const args = ['--disable-background-networking', '--disable-component-update', '--no-first-run'];
+  const args = ['--disable-background-networking', '--disable-component-update', '--no-first-run', ...flags];
   // Chromium refuses its sandbox to root, which is what containers run as.
   if (process.getuid?.() === 0) args.push('--no-sandbox');
   return chromium.launch({ executablePath: onPath('chromium'), args });

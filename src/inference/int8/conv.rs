@@ -62,6 +62,8 @@ pub struct Conv {
     /// Per block.
     bias: Vec<Sums>,
     finish: Finish,
+    /// A PReLU at the end, where [`Requantize`] cannot do it: per channel, or none.
+    tables: Vec<Table>,
 }
 
 #[derive(Clone, Debug)]
@@ -79,28 +81,29 @@ enum Weights {
 #[derive(Clone, Debug)]
 enum Finish {
     Bytes(Requantize),
-    /// For scales with which the fast rounding could overflow.
-    ExactBytes(ExactRequantize),
+    /// For scales with which the fast rounding could overflow: the definition, value by value.
+    ExactBytes {
+        scale: Vec<f32>,
+        zero: u8,
+    },
     Floats(Vec<f32>),
 }
 
-/// The definition of [`Requantize`], value by value, without its limits.
-#[derive(Clone, Debug)]
-struct ExactRequantize {
-    scale: Vec<f32>,
-    zero: u8,
-    /// Slopes, scale before, scale after, zero point after.
-    prelu: Option<(Vec<f32>, f32, f32, u8)>,
+/// What a channel's bytes become.
+type Table = [u8; 256];
+
+/// ONNX's QuantizeLinear of a value that has been divided by the scale.
+fn quantize(v: f32, zero: u8) -> u8 {
+    (v.round_ties_even() + f32::from(zero)).clamp(0.0, 255.0) as u8
 }
 
-impl ExactRequantize {
-    fn apply(&self, channel: usize, sum: i32) -> u8 {
-        let quantize = |v: f32, zero: u8| (v.round_ties_even() + f32::from(zero)).clamp(0.0, 255.0) as u8;
-        let y = quantize(sum as f32 * self.scale[channel], self.zero);
-        let Some((slope, y_scale, z_scale, z_zero)) = &self.prelu else { return y };
-        let v = (f32::from(y) - f32::from(self.zero)) * y_scale;
-        quantize((if v < 0.0 { v * slope[channel] } else { v }) / z_scale, *z_zero)
-    }
+/// A PReLU of bytes whose zero point is `zero`, by its definition.
+fn tables(prelu: &Prelu<'_>, zero: u8) -> Vec<Table> {
+    let of = |slope: f32, y: usize| {
+        let v = (y as f32 - f32::from(zero)) * prelu.y_scale;
+        quantize((if v < 0.0 { v * slope } else { v }) / prelu.z_scale, prelu.z_zero)
+    };
+    prelu.slope.iter().map(|&slope| std::array::from_fn(|y| of(slope, y))).collect()
 }
 
 /// Buffers kept between runs.
@@ -216,18 +219,19 @@ impl Conv {
             let weights: i64 = of(c).iter().map(|&w| i64::from(w).abs()).sum();
             (255 * weights + i64::from(p.bias.get(c).copied().unwrap_or(0)).abs()) as f64
         };
-        let finish = match &p.output {
-            ConvOutput::Floats => Finish::Floats(p.scale.to_vec()),
-            ConvOutput::Bytes { zero, prelu } => {
-                match Requantize::new(p.scale, per_block_group, *zero, prelu.as_ref(), largest) {
-                    Some(requantize) => Finish::Bytes(requantize),
-                    None => Finish::ExactBytes(ExactRequantize {
-                        scale: p.scale.to_vec(),
-                        zero: *zero,
-                        prelu: prelu.as_ref().map(|p| (p.slope.to_vec(), p.y_scale, p.z_scale, p.z_zero)),
-                    }),
+        let requantize = |zero: u8, prelu: Option<&Prelu<'_>>| {
+            Requantize::new(p.scale, per_block_group, zero, prelu, largest).map(Finish::Bytes)
+        };
+        let (finish, tables) = match &p.output {
+            ConvOutput::Floats => (Finish::Floats(p.scale.to_vec()), Vec::new()),
+            ConvOutput::Bytes { zero, prelu } => match requantize(*zero, prelu.as_ref()) {
+                Some(finish) => (finish, Vec::new()),
+                None => {
+                    let exact = || Finish::ExactBytes { scale: p.scale.to_vec(), zero: *zero };
+                    let tables = prelu.as_ref().map_or(Vec::new(), |prelu| tables(prelu, *zero));
+                    (requantize(*zero, None).unwrap_or_else(exact), tables)
                 }
-            }
+            },
         };
         Ok(Self {
             isa,
@@ -238,6 +242,7 @@ impl Conv {
             weights,
             bias: blocks(p.out_channels, per_block_group, bias),
             finish,
+            tables,
         })
     }
 
@@ -269,10 +274,10 @@ impl Conv {
         };
         let finish = match &self.finish {
             Finish::Bytes(r) => r.bytes(),
-            Finish::Floats(scale) => scale.capacity() * 4,
-            Finish::ExactBytes(exact) => exact.scale.capacity() * 8,
+            Finish::Floats(scale) | Finish::ExactBytes { scale, .. } => scale.capacity() * 4,
         };
-        weights + self.bias.capacity() * size_of::<Sums>() + finish
+        let tables = self.tables.capacity() * size_of::<Table>();
+        weights + self.bias.capacity() * size_of::<Sums>() + finish + tables
     }
 
     /// Makes room for what [`Conv::run`] keeps.
@@ -318,8 +323,31 @@ impl Conv {
             let pad = self.geometry.pad_before;
             let winograd = Winograd { activations: x, input, pad, output, panels, bias: &self.bias };
             self.isa.winograd(&winograd, y, requantize, &mut scratch.winograd);
-            return Ok(());
+        } else {
+            self.run_in_chunks(x, input, &mut target, scratch)?;
         }
+        if let Target::Bytes(y, output) = target
+            && !self.tables.is_empty()
+        {
+            for row in output.rows() {
+                for pixel in y[row].chunks_exact_mut(self.out_channels) {
+                    pixel.iter_mut().zip(&self.tables).for_each(|(y, table)| *y = table[usize::from(*y)]);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs by the kernels of [`Gemm`] and [`Depthwise`].
+    fn run_in_chunks(
+        &self,
+        x: &[u8],
+        input: &Image,
+        target: &mut Target<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let [out_h, out_w] = self.geometry.output([input.height, input.width])?;
+        let pixels = input.batch * out_h * out_w;
         self.reserve(scratch);
         let layout = self.layout();
         let mut rows = [0usize; MOST_ROWS];
@@ -336,7 +364,7 @@ impl Conv {
             for i in 0..count {
                 let (y, x) = (oy * stride_y + input.border - top, ox * stride_x + input.border - left);
                 inputs[i] = input.offset(picture, y, x);
-                outputs[i] = match (&target, &self.finish) {
+                outputs[i] = match (&*target, &self.finish) {
                     (Target::Bytes(_, image), Finish::Bytes(_)) => {
                         image.offset(picture, oy + image.border, ox + image.border)
                     }
@@ -364,14 +392,15 @@ impl Conv {
                 let x = scratch.activations.as_slice();
                 Chunk { x, size: layout.size(), rows: starts, inputs: &inputs[..tiled], outputs: &outputs[..tiled] }
             };
-            match (&mut target, &self.finish) {
+            match (&mut *target, &self.finish) {
                 (Target::Bytes(y, _), Finish::Bytes(requantize)) => self.chunk(&work, Results::Bytes(y, requantize)),
-                (Target::Bytes(y, image), Finish::ExactBytes(exact)) => {
+                (Target::Bytes(y, image), Finish::ExactBytes { scale, zero }) => {
                     self.chunk(&work, Results::Sums(&mut scratch.sums));
                     for (i, sums) in scratch.sums.chunks_exact(self.out_channels).take(count).enumerate() {
                         let (n, p) = ((first + i) / (out_h * out_w), (first + i) % (out_h * out_w));
                         let at = image.offset(n, p / out_w + image.border, p % out_w + image.border);
-                        y[at..].iter_mut().zip(sums).enumerate().for_each(|(c, (y, &sum))| *y = exact.apply(c, sum));
+                        let y = y[at..].iter_mut().zip(sums).zip(scale);
+                        y.for_each(|((y, &sum), scale)| *y = quantize(sum as f32 * scale, *zero));
                     }
                 }
                 (Target::Floats(y), Finish::Floats(scale)) => {

@@ -194,7 +194,7 @@ impl<const FINISH: u8> winograd::Kernel for Simd128<FINISH> {
             }
             // Spelt out, see `gemm`.
             let [a, b, c, d] = acc;
-            let mut put = |i: usize, v: v128| v128_store(sums.add(i * 4).cast(), v);
+            let put = |i: usize, v: v128| v128_store(sums.add(i * 4).cast(), v);
             put(0, a[0]);
             put(1, a[1]);
             put(2, b[0]);

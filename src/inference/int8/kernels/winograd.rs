@@ -155,7 +155,7 @@ impl Winograd<'_> {
 }
 
 /// Integers side by side that wrap around.
-pub trait Lanes: Copy {
+pub(super) trait Lanes: Copy {
     /// `self + other`.
     ///
     /// # Safety
@@ -175,7 +175,7 @@ pub trait Lanes: Copy {
 
 /// What an instruction set brings. All functions are unsafe: it has to be there, and
 /// pointers lead to as much as is read or written.
-pub trait Kernel {
+pub(super) trait Kernel {
     /// 16-bit words.
     type Words: Lanes;
     /// How many; 8 or 16.
@@ -211,7 +211,7 @@ pub trait Kernel {
 /// # Safety
 /// The instruction set is there, and [`Winograd::check`] has passed.
 #[inline(always)]
-pub unsafe fn run<K: Kernel>(w: &Winograd<'_>, target: &Target<'_>, buffers: &mut Buffers) {
+pub(super) unsafe fn run<K: Kernel>(w: &Winograd<'_>, target: &Target<'_>, buffers: &mut Buffers) {
     let channels = w.input.channels;
     buffers.reserve(channels);
     let activations: *mut i16 = buffers.activations.as_mut_ptr().cast();
