@@ -339,13 +339,7 @@ impl Conv {
     }
 
     /// Runs by the kernels of [`Gemm`] and [`Depthwise`].
-    fn run_in_chunks(
-        &self,
-        x: &[u8],
-        input: &Image,
-        target: &mut Target<'_>,
-        scratch: &mut Scratch,
-    ) -> Result<()> {
+    fn run_in_chunks(&self, x: &[u8], input: &Image, target: &mut Target<'_>, scratch: &mut Scratch) -> Result<()> {
         let [out_h, out_w] = self.geometry.output([input.height, input.width])?;
         let pixels = input.batch * out_h * out_w;
         self.reserve(scratch);

@@ -432,15 +432,11 @@ impl Isa {
         // SAFETY: bounds have been checked, and an `Isa` exists only for what was detected.
         match (self.0, kind) {
             #[cfg(target_arch = "wasm32")]
-            (Set::Simd128, finish::PRELU) => unsafe {
-                wasm_simd128::winograd::<{ finish::PRELU }>(w, target, buffers)
-            },
+            (Set::Simd128, finish::PRELU) => unsafe { wasm_simd128::winograd::<{ finish::PRELU }>(w, target, buffers) },
             #[cfg(target_arch = "wasm32")]
             (Set::Simd128, _) => unsafe { wasm_simd128::winograd::<{ finish::REQUANTIZE }>(w, target, buffers) },
             #[cfg(target_arch = "x86_64")]
-            (Set::Avx2Words, finish::PRELU) => unsafe {
-                x86_avx2::winograd::<{ finish::PRELU }>(w, target, buffers)
-            },
+            (Set::Avx2Words, finish::PRELU) => unsafe { x86_avx2::winograd::<{ finish::PRELU }>(w, target, buffers) },
             #[cfg(target_arch = "x86_64")]
             (Set::Avx2Words, _) => unsafe { x86_avx2::winograd::<{ finish::REQUANTIZE }>(w, target, buffers) },
             _ => panic!("no Winograd kernel for {}", self.name()),

@@ -206,6 +206,35 @@ pub(super) trait Kernel {
     unsafe fn multiply(activations: *const i16, stride: usize, weights: *const i16, pairs: usize, sums: *mut i32);
 }
 
+/// `[f(0), … f(5)]`. No closures in what follows: into those the compiler does not inline
+/// instructions of AVX2.
+macro_rules! six {
+    ($i:ident => $f:expr) => {
+        [
+            each!($i = 0, $f),
+            each!($i = 1, $f),
+            each!($i = 2, $f),
+            each!($i = 3, $f),
+            each!($i = 4, $f),
+            each!($i = 5, $f),
+        ]
+    };
+}
+
+/// `[f(0), f(1), f(2)]`.
+macro_rules! three {
+    ($i:ident => $f:expr) => {
+        [each!($i = 0, $f), each!($i = 1, $f), each!($i = 2, $f)]
+    };
+}
+
+macro_rules! each {
+    ($i:ident = $value:literal, $f:expr) => {{
+        let $i: usize = $value;
+        $f
+    }};
+}
+
 /// Convolves strip by strip.
 ///
 /// # Safety
@@ -270,10 +299,11 @@ unsafe fn transform_activations<K: Kernel>(w: &Winograd<'_>, tile: &Tile, to: *m
         // SAFETY: see above.
         unsafe {
             let from = w.activations.as_ptr().add(channel);
-            let d = columns.map(|column| of_six(rows.map(|row| K::widen_unsigned(from.add(row + column)))));
+            let d = six!(j => of_six(six!(i => K::widen_unsigned(from.add(rows[i] + columns[j])))));
             for i in 0..INPUTS {
-                for (j, words) in of_six(d.map(|column| column[i])).into_iter().enumerate() {
-                    K::store_words(words, to.add((i * INPUTS + j) * place + channel));
+                let row = of_six(six!(j => d[j][i]));
+                for j in 0..INPUTS {
+                    K::store_words(row[j], to.add((i * INPUTS + j) * place + channel));
                 }
             }
         }
@@ -291,11 +321,12 @@ unsafe fn transform_weights<K: Kernel>(w: &Winograd<'_>, block: usize, to: *mut 
     for at in (0..tap).step_by(K::WORDS) {
         // SAFETY: see above.
         unsafe {
-            let tap = |ky: usize, kx: usize| K::widen_signed(panel.add((ky * 3 + kx) * tap + at));
-            let g = [0, 1, 2].map(|kx| of_three([tap(0, kx), tap(1, kx), tap(2, kx)]));
+            let from = panel.add(at);
+            let g = three!(kx => of_three(three!(ky => K::widen_signed(from.add((ky * 3 + kx) * tap)))));
             for i in 0..INPUTS {
-                for (j, words) in of_three(g.map(|column| column[i])).into_iter().enumerate() {
-                    K::store_words(words, to.add((i * INPUTS + j) * place + at));
+                let row = of_three(three!(kx => g[kx][i]));
+                for j in 0..INPUTS {
+                    K::store_words(row[j], to.add((i * INPUTS + j) * place + at));
                 }
             }
         }
@@ -310,16 +341,14 @@ unsafe fn transform_weights<K: Kernel>(w: &Winograd<'_>, block: usize, to: *mut 
 unsafe fn transform_sums<K: Kernel>(w: &Winograd<'_>, tile: &Tile, sums: *const i32, store: &K::Store, bias: K::Sums) {
     /// 9 · `NINTH` = 1 modulo 2³².
     const NINTH: i32 = 954_437_177;
-    const COLUMNS: [usize; INPUTS] = [0, 1, 2, 3, 4, 5];
     // SAFETY: see above.
     unsafe {
-        let at = |i: usize, j: usize| K::load_sums(sums.add((i * INPUTS + j) * GROUP * BLOCK));
-        let m = COLUMNS.map(|j| to_four(COLUMNS.map(|i| at(i, j))));
+        let m = six!(j => to_four(six!(i => K::load_sums(sums.add((i * INPUTS + j) * GROUP * BLOCK)))));
         for i in 0..tile.height {
-            let y = to_four(m.map(|column| column[i]));
+            let y = to_four(six!(j => m[j][i]));
             let output = tile.output + i * w.output.row_bytes();
-            for (j, sums) in y.into_iter().enumerate().take(tile.width) {
-                K::finish(store, K::unscale(sums, NINTH, bias), output + j * w.output.channels);
+            for j in 0..tile.width {
+                K::finish(store, K::unscale(y[j], NINTH, bias), output + j * w.output.channels);
             }
         }
     }
