@@ -570,11 +570,16 @@ impl BenchNetwork {
     }
 
     /// Runs `input` (as many floats as the shape has) and returns all outputs, one after the other.
-    pub fn run(&self, input: &[f32]) -> Result<Vec<f32>, JsError> {
+    pub fn run(&self, input: &[f32]) -> Result<js_sys::Float32Array, JsError> {
         let input = ndarray::ArrayViewD::from_shape(self.network.input_shape(), input)?;
         let outputs = self.network.run(input).map_err(js_error)?;
-        let mut all = Vec::with_capacity(outputs.iter().map(|o| o.len()).sum());
-        outputs.iter().for_each(|o| all.extend(o.iter()));
+        let lengths = outputs.iter().map(|o| o.len() as u32);
+        let all = js_sys::Float32Array::new_with_length(lengths.clone().sum());
+        let mut start = 0;
+        for (output, length) in outputs.iter().zip(lengths) {
+            all.subarray(start, start + length).copy_from(output.as_slice().ok_or(JsError::new("a strided output"))?);
+            start += length;
+        }
         Ok(all)
     }
 

@@ -20,6 +20,7 @@ use int8::kernels::Isa;
 use int8::region::Region;
 use int8::tract_op;
 use ndarray::{ArrayD, ArrayViewD};
+use prost::Message;
 use std::sync::Arc;
 use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::*;
@@ -36,7 +37,7 @@ pub struct Model {
 pub struct Network {
     plan: Arc<TypedRunnableModel>,
     /// The region that is all of the network, if it is one.
-    whole: Option<Arc<tract_op::PlannedRegion>>,
+    whole: Option<tract_op::WholeNetwork>,
     input_shape: Vec<usize>,
 }
 
@@ -105,16 +106,15 @@ impl Model {
     }
 }
 
-fn read(mut file: &[u8]) -> Result<ModelProto> {
+/// Without tract's own reader, which copies the file first.
+fn read(file: &[u8]) -> Result<ModelProto> {
     register_kernels();
-    let damaged = |e: TractError| Error::Model(format!("not an ONNX file, or damaged: {e:#}"));
-    tract_onnx::onnx().proto_model_for_read(&mut file).map_err(damaged)
+    ModelProto::decode(file).map_err(|e| Error::Model(format!("not an ONNX file, or damaged: {e}")))
 }
 
 /// An ONNX file of the same network in FP32, as [`Model::in_fp32`] runs it.
 #[cfg(all(feature = "onnxruntime", not(target_arch = "wasm32")))]
 fn fp32_file(file: &[u8]) -> Result<Vec<u8>> {
-    use prost::Message;
     let mut proto = read(file)?;
     to_float(&mut proto)?;
     Ok(proto.encode_to_vec())
@@ -177,7 +177,7 @@ impl Network {
             return Err(Error::Inference(format!("input of {:?}, expected {:?}", input.shape(), self.input_shape)));
         }
         if let (Some(region), Some(values)) = (&self.whole, input.as_slice()) {
-            return region.run_floats(values);
+            return region.run(values);
         }
         let tensor = match input.as_slice() {
             Some(values) => Tensor::from_shape(&self.input_shape, values),

@@ -70,6 +70,7 @@ pub fn compile(isa: Option<Isa>, mut graph: GraphProto) -> Result<Compiled> {
     let uses = needed(&graph, &kinds);
     fuse(&mut kinds, &uses);
     let uses = needed(&graph, &kinds);
+    drop_constants(&mut graph, &kinds, &uses);
     let regions = split(isa, &mut graph, kinds, &uses)?;
     Ok(Compiled { graph, regions, in_float })
 }
@@ -255,6 +256,22 @@ fn fuse(kinds: &mut [Kind], needed: &HashMap<String, usize>) {
     }
 }
 
+/// Drops what only recognized nodes read, before these are packed: there is no need for room for both.
+fn drop_constants(graph: &mut GraphProto, kinds: &[Kind], needed: &HashMap<String, usize>) {
+    let float = graph
+        .node
+        .iter()
+        .zip(kinds)
+        .filter(|(n, kind)| kind.is_none() && n.output.iter().any(|output| needed.contains_key(output)));
+    let outputs = graph.output.iter().map(|o| &o.name);
+    let read: HashSet<&String> = float.flat_map(|(n, _)| &n.input).chain(outputs).collect();
+    let unused = graph.initializer.iter().filter(|t| !read.contains(&t.name));
+    let dropped: HashSet<String> = unused.map(|t| t.name.clone()).collect();
+    graph.initializer.retain(|t| !dropped.contains(&t.name));
+    // Old files list initializers as inputs as well.
+    graph.input.retain(|i| !dropped.contains(&i.name));
+}
+
 /// Groups the recognized nodes into regions and leaves the rest in the graph.
 ///
 /// A region may hold any nodes between which no float node lies. Counting the changes
@@ -325,12 +342,6 @@ fn split(isa: Isa, graph: &mut GraphProto, kinds: Vec<Kind>, needed: &HashMap<St
         });
         regions.push(region);
     }
-    // Old files list initializers as inputs as well.
-    let unused = |name: &str| !read.contains(name);
-    let dropped: HashSet<String> =
-        graph.initializer.iter().filter(|t| unused(&t.name)).map(|t| t.name.clone()).collect();
-    graph.initializer.retain(|t| !dropped.contains(&t.name));
-    graph.input.retain(|i| !dropped.contains(&i.name));
     graph.node = remaining;
     graph.node.extend(region_nodes);
     Ok(regions)
@@ -429,7 +440,7 @@ impl Builder {
         let mut outside: Vec<&str> = read_outside.iter().copied().collect();
         outside.sort_unstable();
         outside.into_iter().for_each(|name| self.export_floats(name));
-        let floats = |step: &&Step| matches!(step.op, Op::Dequantize(_) | Op::Conv { floats: true, .. });
+        let floats = |step: &&Step| matches!(step.op, Op::Dequantize { .. } | Op::Conv { floats: true, .. });
         let outputs = self.region.steps.iter().filter(floats).map(|s| s.output);
         let outside = |v: &usize| read_outside.contains(self.region.values[*v].as_str());
         let outputs: Vec<usize> = outputs.filter(outside).collect();

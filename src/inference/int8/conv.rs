@@ -9,6 +9,7 @@
 
 use super::geometry::Geometry;
 use super::image::Image;
+use super::island::{Quantization, saturate};
 use super::kernels::{
     Activations, BLOCK, Depthwise, DepthwiseWeights, Gemm, Isa, Output, Panels, Prelu, Requantize, Sums, TILE_PIXELS,
     winograd::{self, Winograd},
@@ -62,8 +63,8 @@ pub struct Conv {
     /// Per block.
     bias: Vec<Sums>,
     finish: Finish,
-    /// A PReLU at the end, where [`Requantize`] cannot do it: per channel, or none.
-    tables: Vec<Table>,
+    /// A PReLU at the end, where [`Requantize`] cannot do it.
+    prelu: Option<ExactPrelu>,
 }
 
 #[derive(Clone, Debug)]
@@ -89,21 +90,33 @@ enum Finish {
     Floats(Vec<f32>),
 }
 
-/// What a channel's bytes become.
-type Table = [u8; 256];
-
-/// ONNX's QuantizeLinear of a value that has been divided by the scale.
-fn quantize(v: f32, zero: u8) -> u8 {
-    (v.round_ties_even() + f32::from(zero)).clamp(0.0, 255.0) as u8
+/// A PReLU of quantized values by its definition.
+#[derive(Clone, Debug)]
+struct ExactPrelu {
+    /// Per channel.
+    slope: Vec<f32>,
+    from: Quantization,
+    to: Quantization,
 }
 
-/// A PReLU of bytes whose zero point is `zero`, by its definition.
-fn tables(prelu: &Prelu<'_>, zero: u8) -> Vec<Table> {
-    let of = |slope: f32, y: usize| {
-        let v = (y as f32 - f32::from(zero)) * prelu.y_scale;
-        quantize((if v < 0.0 { v * slope } else { v }) / prelu.z_scale, prelu.z_zero)
-    };
-    prelu.slope.iter().map(|&slope| std::array::from_fn(|y| of(slope, y))).collect()
+impl ExactPrelu {
+    fn new(prelu: &Prelu<'_>, zero: u8) -> Self {
+        Self {
+            slope: prelu.slope.to_vec(),
+            from: Quantization { scale: prelu.y_scale, zero },
+            to: Quantization { scale: prelu.z_scale, zero: prelu.z_zero },
+        }
+    }
+
+    /// Over all channels of some pixels.
+    fn apply(&self, y: &mut [u8]) {
+        for pixel in y.chunks_exact_mut(self.slope.len()) {
+            for (y, slope) in pixel.iter_mut().zip(&self.slope) {
+                let v = self.from.dequantize(*y);
+                *y = self.to.quantize(if v < 0.0 { v * slope } else { v });
+            }
+        }
+    }
 }
 
 /// Buffers kept between runs.
@@ -222,14 +235,14 @@ impl Conv {
         let requantize = |zero: u8, prelu: Option<&Prelu<'_>>| {
             Requantize::new(p.scale, per_block_group, zero, prelu, largest).map(Finish::Bytes)
         };
-        let (finish, tables) = match &p.output {
-            ConvOutput::Floats => (Finish::Floats(p.scale.to_vec()), Vec::new()),
+        let (finish, prelu) = match &p.output {
+            ConvOutput::Floats => (Finish::Floats(p.scale.to_vec()), None),
             ConvOutput::Bytes { zero, prelu } => match requantize(*zero, prelu.as_ref()) {
-                Some(finish) => (finish, Vec::new()),
+                Some(finish) => (finish, None),
                 None => {
                     let exact = || Finish::ExactBytes { scale: p.scale.to_vec(), zero: *zero };
-                    let tables = prelu.as_ref().map_or(Vec::new(), |prelu| tables(prelu, *zero));
-                    (requantize(*zero, None).unwrap_or_else(exact), tables)
+                    let prelu = prelu.as_ref().map(|prelu| ExactPrelu::new(prelu, *zero));
+                    (requantize(*zero, None).unwrap_or_else(exact), prelu)
                 }
             },
         };
@@ -242,7 +255,7 @@ impl Conv {
             weights,
             bias: blocks(p.out_channels, per_block_group, bias),
             finish,
-            tables,
+            prelu,
         })
     }
 
@@ -276,8 +289,8 @@ impl Conv {
             Finish::Bytes(r) => r.bytes(),
             Finish::Floats(scale) | Finish::ExactBytes { scale, .. } => scale.capacity() * 4,
         };
-        let tables = self.tables.capacity() * size_of::<Table>();
-        weights + self.bias.capacity() * size_of::<Sums>() + finish + tables
+        let prelu = self.prelu.as_ref().map_or(0, |prelu| prelu.slope.capacity() * size_of::<f32>());
+        weights + self.bias.capacity() * size_of::<Sums>() + finish + prelu
     }
 
     /// Makes room for what [`Conv::run`] keeps.
@@ -326,14 +339,8 @@ impl Conv {
         } else {
             self.run_in_chunks(x, input, &mut target, scratch)?;
         }
-        if let Target::Bytes(y, output) = target
-            && !self.tables.is_empty()
-        {
-            for row in output.rows() {
-                for pixel in y[row].chunks_exact_mut(self.out_channels) {
-                    pixel.iter_mut().zip(&self.tables).for_each(|(y, table)| *y = table[usize::from(*y)]);
-                }
-            }
+        if let (Target::Bytes(y, output), Some(prelu)) = (target, &self.prelu) {
+            output.rows().for_each(|row| prelu.apply(&mut y[row]));
         }
         Ok(())
     }
@@ -394,7 +401,7 @@ impl Conv {
                         let (n, p) = ((first + i) / (out_h * out_w), (first + i) % (out_h * out_w));
                         let at = image.offset(n, p / out_w + image.border, p % out_w + image.border);
                         let y = y[at..].iter_mut().zip(sums).zip(scale);
-                        y.for_each(|((y, &sum), scale)| *y = quantize(sum as f32 * scale, *zero));
+                        y.for_each(|((y, &sum), scale)| *y = saturate(sum as f32 * scale, *zero));
                     }
                 }
                 (Target::Floats(y), Finish::Floats(scale)) => {
@@ -548,10 +555,12 @@ fn blocks(channels: usize, per_group: usize, value: impl Fn(usize) -> i32) -> Ve
     let of_group = |group: usize| {
         (0..per_group).step_by(BLOCK).map(move |first| (group * per_group + first, BLOCK.min(per_group - first)))
     };
-    (0..channels / per_group)
+    let mut blocks: Vec<Sums> = (0..channels / per_group)
         .flat_map(of_group)
         .map(|(first, count)| std::array::from_fn(|c| if c < count { value(first + c) } else { 0 }))
-        .collect()
+        .collect();
+    blocks.shrink_to_fit();
+    blocks
 }
 
 #[cfg(test)]

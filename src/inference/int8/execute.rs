@@ -1,8 +1,8 @@
 //! Running a planned region.
 
-use super::conv::{Scratch, Target};
+use super::conv::{READ_AHEAD, Scratch, Target};
 use super::image::Image;
-use super::island::{self, Island, Leaf, Quantization};
+use super::island::{self, Island, Leaf};
 use super::plan::{Action, Operand, Place, Plan, PlannedStep};
 use super::pool;
 use super::region::{Op, Region};
@@ -14,8 +14,8 @@ pub const MOST_LEAVES: usize = 8;
 /// The memory that a run works in: made once, used for every run of its plan.
 #[derive(Default)]
 pub struct Arena {
-    buffers: Vec<Vec<u8>>,
-    float_buffers: Vec<Vec<f32>>,
+    /// All values of the plan. Floats, so that those of a place are aligned.
+    values: Vec<f32>,
     conv: Scratch,
     floats: Vec<f32>,
 }
@@ -23,11 +23,7 @@ pub struct Arena {
 impl Arena {
     /// For a region and its plan.
     pub fn new(region: &Region, plan: &Plan) -> Self {
-        let mut arena = Self {
-            buffers: plan.buffers.iter().map(|&n| vec![0; n]).collect(),
-            float_buffers: plan.float_buffers.iter().map(|&n| vec![0.0; n]).collect(),
-            ..Self::default()
-        };
+        let mut arena = Self { values: vec![0.0; plan.arena_bytes.div_ceil(size_of::<f32>())], ..Self::default() };
         for planned in &plan.steps {
             let Action::Step(step) = planned.action else { continue };
             match &region.steps[step].op {
@@ -48,9 +44,54 @@ impl Arena {
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        let buffers: usize = self.buffers.iter().map(Vec::capacity).sum();
-        let floats: usize = self.float_buffers.iter().map(Vec::capacity).sum();
-        buffers + self.conv.bytes() + (floats + self.floats.capacity()) * 4
+        self.conv.bytes() + (self.values.capacity() + self.floats.capacity()) * size_of::<f32>()
+    }
+}
+
+/// The arena without the value that is being written.
+struct Values<'a> {
+    before: &'a [u8],
+    after: &'a [u8],
+    /// Where that begins in the arena.
+    after_start: usize,
+}
+
+impl<'a> Values<'a> {
+    /// All of the arena, for reading.
+    fn all(arena: &'a [u8]) -> Self {
+        Self { before: arena, after: &[], after_start: usize::MAX }
+    }
+
+    /// `bytes` of the arena from `start` on to write, and the rest to read.
+    fn around(arena: &'a mut [u8], start: usize, bytes: usize) -> (Self, &'a mut [u8]) {
+        let (before, rest) = arena.split_at_mut(start);
+        let (value, after) = rest.split_at_mut(bytes);
+        (Self { before, after, after_start: start + bytes }, value)
+    }
+
+    /// From a byte of the arena on.
+    fn from(&self, start: usize) -> &'a [u8] {
+        match start.checked_sub(self.after_start) {
+            Some(start) => &self.after[start..],
+            None => &self.before[start..],
+        }
+    }
+
+    fn bytes(&self, operand: &Operand) -> Result<&'a [u8]> {
+        match operand.place {
+            Place::Bytes(start) => Ok(self.from(start)),
+            _ => Err(misplaced()),
+        }
+    }
+
+    fn floats(&self, operand: &Operand) -> Result<&'a [f32]> {
+        match operand.place {
+            Place::Floats(start) => {
+                let bytes = operand.image.bytes() * size_of::<f32>();
+                Ok(bytemuck::cast_slice(&self.from(start)[..bytes]))
+            }
+            _ => Err(misplaced()),
+        }
     }
 }
 
@@ -78,14 +119,16 @@ pub fn run(
     inputs: &[Source<'_>],
     outputs: &mut [Sink<'_>],
 ) -> Result<()> {
+    let Arena { values, conv, floats } = arena;
+    let arena: &mut [u8] = bytemuck::cast_slice_mut(values);
     for planned in &plan.steps {
+        let image = &planned.output.image;
         match planned.output.place {
             Place::Output(output) => match outputs.get_mut(output) {
-                Some(Sink::Floats(y)) => to_floats(region, planned, arena, y)?,
+                Some(Sink::Floats(y)) => to_floats(region, planned, &Values::all(arena), conv, y)?,
                 Some(Sink::Bytes(y)) => {
                     let from = &planned.inputs[0];
-                    let Place::Buffer(buffer) = from.place else { return Err(misplaced()) };
-                    let x = &arena.buffers[buffer];
+                    let x = Values::all(arena).bytes(from)?;
                     from.image
                         .rows()
                         .zip(y.chunks_exact_mut(from.image.width * from.image.channels))
@@ -93,20 +136,16 @@ pub fn run(
                 }
                 None => return Err(misplaced()),
             },
-            Place::Buffer(buffer) => {
-                // Taken out, so that the others can be read while it is written.
-                let mut y = std::mem::take(&mut arena.buffers[buffer]);
-                let result = to_bytes(region, planned, arena, inputs, &mut y);
-                planned.output.image.fill_border(&mut y, planned.border);
-                arena.buffers[buffer] = y;
-                result?;
+            Place::Bytes(start) => {
+                let (values, y) = Values::around(arena, start, image.bytes() + READ_AHEAD);
+                to_bytes(region, planned, &values, inputs, (conv, floats), y)?;
+                image.fill_border(y, planned.border);
             }
-            Place::FloatBuffer(buffer) => {
-                let mut y = std::mem::take(&mut arena.float_buffers[buffer]);
-                let result = to_float_image(region, planned, arena, inputs, &mut y);
-                planned.output.image.fill_border(&mut y, 0.0);
-                arena.float_buffers[buffer] = y;
-                result?;
+            Place::Floats(start) => {
+                let (values, y) = Values::around(arena, start, image.bytes() * size_of::<f32>());
+                let y: &mut [f32] = bytemuck::cast_slice_mut(y);
+                to_float_image(region, planned, &values, inputs, floats, y)?;
+                image.fill_border(y, 0.0);
             }
             Place::Input(_) => return Err(misplaced()),
         }
@@ -117,28 +156,24 @@ pub fn run(
 fn to_float_image(
     region: &Region,
     planned: &PlannedStep,
-    arena: &mut Arena,
+    values: &Values<'_>,
     inputs: &[Source<'_>],
+    stack: &mut [f32],
     y: &mut [f32],
 ) -> Result<()> {
     let (from, to) = (&planned.inputs[0], &planned.output.image);
-    let Arena { buffers, float_buffers, floats, .. } = arena;
     let step = match planned.action {
         Action::Step(step) => &region.steps[step].op,
         Action::Copy => {
-            let Place::FloatBuffer(x) = from.place else { return Err(misplaced()) };
-            let rows = from.image.rows().zip(to.rows());
-            rows.for_each(|(x_row, y_row)| y[y_row].copy_from_slice(&float_buffers[x][x_row]));
+            let x = values.floats(from)?;
+            from.image.rows().zip(to.rows()).for_each(|(x_row, y_row)| y[y_row].copy_from_slice(&x[x_row]));
             return Ok(());
         }
-        Action::Gather(_) => return Err(misplaced()),
+        Action::Gather { .. } => return Err(misplaced()),
     };
     match (step, from.place) {
-        (Op::FloatConv(conv), Place::FloatBuffer(x)) => conv.run(&float_buffers[x], &from.image, y, to),
-        (Op::Island(island), _) => {
-            let y = island::Sink::Floats(y);
-            run_island(island, planned, inputs, (buffers, float_buffers), y, floats)?;
-        }
+        (Op::FloatConv(conv), _) => conv.run(values.floats(from)?, &from.image, y, to),
+        (Op::Island(island), _) => run_island(island, planned, inputs, values, island::Sink::Floats(y), stack)?,
         (Op::ImportFloats, Place::Input(input)) => {
             let Some(Source::Floats(x)) = inputs.get(input) else { return Err(misplaced()) };
             transpose(to, |image, channels_last, nchw| y[image + channels_last] = x[nchw]);
@@ -168,17 +203,24 @@ fn misplaced() -> Error {
     Error::Inference("a step's operand is not where it belongs".into())
 }
 
-fn to_floats(region: &Region, planned: &PlannedStep, arena: &mut Arena, y: &mut [f32]) -> Result<()> {
-    let Operand { place, image } = planned.inputs[0];
+fn to_floats(
+    region: &Region,
+    planned: &PlannedStep,
+    values: &Values<'_>,
+    scratch: &mut Scratch,
+    y: &mut [f32],
+) -> Result<()> {
+    let from = &planned.inputs[0];
     let Action::Step(step) = planned.action else { return Err(misplaced()) };
-    match (&region.steps[step].op, place) {
-        (Op::Dequantize(q), Place::Buffer(x)) => dequantize(*q, &arena.buffers[x], &image, y),
-        (Op::Conv { conv, .. }, Place::Buffer(x)) => {
-            conv.run(&arena.buffers[x], &image, Target::Floats(y), &mut arena.conv)?;
+    match &region.steps[step].op {
+        Op::Dequantize { from: q, sigmoid } => {
+            let table = if *sigmoid { q.floats(island::sigmoid) } else { q.floats(|v| v) };
+            dequantize(&table, values.bytes(from)?, &from.image, y);
         }
-        (Op::ExportFloats, Place::FloatBuffer(x)) => {
-            let x = &arena.float_buffers[x];
-            transpose(&image, |row, channels_last, nchw| y[nchw] = x[row + channels_last]);
+        Op::Conv { conv, .. } => conv.run(values.bytes(from)?, &from.image, Target::Floats(y), scratch)?,
+        Op::ExportFloats => {
+            let x = values.floats(from)?;
+            transpose(&from.image, |row, channels_last, nchw| y[nchw] = x[row + channels_last]);
         }
         _ => return Err(misplaced()),
     }
@@ -186,7 +228,7 @@ fn to_floats(region: &Region, planned: &PlannedStep, arena: &mut Arena, y: &mut 
 }
 
 /// Bytes with channels last to floats in NCHW order.
-fn dequantize(q: Quantization, x: &[u8], image: &Image, y: &mut [f32]) {
+fn dequantize(table: &[f32; 256], x: &[u8], image: &Image, y: &mut [f32]) {
     let (channels, width) = (image.channels, image.width);
     let plane = image.height * width;
     for (index, row) in image.rows().enumerate() {
@@ -195,7 +237,7 @@ fn dequantize(q: Quantization, x: &[u8], image: &Image, y: &mut [f32]) {
         for channel in 0..channels {
             let start = (picture * channels + channel) * plane + line * width;
             let y = y[start..start + width].iter_mut();
-            y.zip(row[channel..].iter().step_by(channels)).for_each(|(y, &x)| *y = q.dequantize(x));
+            y.zip(row[channel..].iter().step_by(channels)).for_each(|(y, &x)| *y = table[usize::from(x)]);
         }
     }
 }
@@ -203,25 +245,19 @@ fn dequantize(q: Quantization, x: &[u8], image: &Image, y: &mut [f32]) {
 fn to_bytes(
     region: &Region,
     planned: &PlannedStep,
-    arena: &mut Arena,
+    values: &Values<'_>,
     inputs: &[Source<'_>],
+    (scratch, floats): (&mut Scratch, &mut [f32]),
     y: &mut [u8],
 ) -> Result<()> {
     let to = &planned.output.image;
-    let Arena { buffers, float_buffers, conv: scratch, floats } = arena;
-    let bytes = |operand: &Operand| -> Result<&[u8]> {
-        match operand.place {
-            Place::Buffer(buffer) => Ok(&buffers[buffer]),
-            _ => Err(misplaced()),
-        }
-    };
+    let bytes = |operand: &Operand| values.bytes(operand);
     let first = &planned.inputs[0];
     let step = match &planned.action {
         Action::Step(step) => &region.steps[*step],
-        Action::Gather(offsets) => {
-            let x = bytes(first)?;
-            let start = to.offset(0, to.border, to.border);
-            y[start..].iter_mut().zip(offsets).for_each(|(y, &offset)| *y = x[offset as usize]);
+        Action::Gather { start, axes } => {
+            let y_start = to.offset(0, to.border, to.border);
+            pool::gather(&bytes(first)?[*start..], axes, &mut y[y_start..y_start + to.values()]);
             return Ok(());
         }
         Action::Copy => {
@@ -231,7 +267,7 @@ fn to_bytes(
     };
     match &step.op {
         Op::Island(island) => {
-            run_island(island, planned, inputs, (buffers, float_buffers), island::Sink::Bytes(y), floats)?;
+            run_island(island, planned, inputs, values, island::Sink::Bytes(y), floats)?;
         }
         Op::Conv { conv, .. } => conv.run(bytes(first)?, &first.image, Target::Bytes(y, to), scratch)?,
         Op::Table(table) => pool::look_up(table, bytes(first)?, &first.image, y, to),
@@ -252,7 +288,7 @@ fn to_bytes(
             let Some(Source::Bytes(x)) = inputs.get(input) else { return Err(misplaced()) };
             to.rows().zip(x.chunks_exact(to.width * to.channels)).for_each(|(row, x)| y[row].copy_from_slice(x));
         }
-        Op::Dequantize(_)
+        Op::Dequantize { .. }
         | Op::FloatConv(_)
         | Op::Export
         | Op::ExportFloats
@@ -268,15 +304,15 @@ fn run_island(
     island: &Island,
     planned: &PlannedStep,
     inputs: &[Source<'_>],
-    (buffers, float_buffers): (&[Vec<u8>], &[Vec<f32>]),
+    values: &Values<'_>,
     y: island::Sink<'_>,
     stack: &mut [f32],
 ) -> Result<()> {
     let mut leaves = [Leaf::Floats(&[]); MOST_LEAVES];
     for (leaf, operand) in leaves.iter_mut().zip(&planned.inputs) {
         *leaf = match operand.place {
-            Place::Buffer(buffer) => Leaf::Bytes(&buffers[buffer], operand.image),
-            Place::FloatBuffer(buffer) => Leaf::FloatImage(&float_buffers[buffer], operand.image),
+            Place::Bytes(_) => Leaf::Bytes(values.bytes(operand)?, operand.image),
+            Place::Floats(_) => Leaf::FloatImage(values.floats(operand)?, operand.image),
             Place::Input(input) => match inputs.get(input) {
                 Some(Source::Floats(values)) if values.len() == operand.image.values() => Leaf::Floats(values),
                 _ => return Err(misplaced()),

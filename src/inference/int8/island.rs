@@ -23,6 +23,11 @@ impl Quantization {
         (i32::from(byte) - i32::from(self.zero)) as f32 * self.scale
     }
 
+    /// A function of the value of every byte.
+    pub fn floats(self, function: impl Fn(f32) -> f32) -> [f32; 256] {
+        std::array::from_fn(|byte| function(self.dequantize(byte as u8)))
+    }
+
     /// QuantizeLinear of one value: divided, rounded half to even, saturated.
     #[inline(always)]
     pub fn quantize(self, value: f32) -> u8 {
@@ -45,7 +50,7 @@ impl Quantization {
 /// `round_half_even(v) + zero`, within 0–255. Adding 1.5 · 2²³ rounds in hardware
 /// everywhere; the clamp before it keeps the sum in range.
 #[inline(always)]
-fn saturate(v: f32, zero: u8) -> u8 {
+pub(super) fn saturate(v: f32, zero: u8) -> u8 {
     const MAGIC: f32 = 12_582_912.0;
     let (low, high) = (-f32::from(zero), f32::from(255 - zero));
     let v = if v > low { v } else { low };

@@ -6,18 +6,16 @@ use super::conv::READ_AHEAD;
 use super::geometry::Geometry;
 use super::image::Image;
 use super::island::LeafKind;
-use super::pool::permuted;
 use super::region::{Op, Region, ResizeTo, Step};
 use crate::error::{Error, Result};
+use std::ops::RangeInclusive;
 
 /// A region bound to input shapes.
 pub struct Plan {
     /// What is done, in order.
     pub steps: Vec<PlannedStep>,
-    /// Size of each buffer in bytes.
-    pub buffers: Vec<usize>,
-    /// Number of floats in each buffer of floats.
-    pub float_buffers: Vec<usize>,
+    /// Bytes that hold all values, one in another's place as soon as that is not needed.
+    pub arena_bytes: usize,
     /// Shapes of the float outputs.
     pub output_shapes: Vec<Vec<usize>>,
     /// Multiplications with additions in convolutions and dense layers.
@@ -40,8 +38,13 @@ pub struct PlannedStep {
 pub enum Action {
     /// That of the region's step with this position.
     Step(usize),
-    /// Copies bytes in another order: the offset of each value in the input.
-    Gather(Vec<u32>),
+    /// Copies bytes in another order.
+    Gather {
+        /// Offset of the first in the input.
+        start: usize,
+        /// From the slowest to the fastest of the output: length, and step in the input.
+        axes: Vec<(usize, usize)>,
+    },
     /// Copies pictures, to give them a border.
     Copy,
 }
@@ -62,10 +65,10 @@ pub enum Place {
     Input(usize),
     /// A float output of the region.
     Output(usize),
-    /// Bytes in a buffer.
-    Buffer(usize),
-    /// Floats in a buffer, with channels last.
-    FloatBuffer(usize),
+    /// Bytes, from this byte of the arena on.
+    Bytes(usize),
+    /// Floats with channels last, from this byte of the arena on.
+    Floats(usize),
 }
 
 /// Order of a value's bytes.
@@ -127,7 +130,7 @@ fn output_shape(step: &Step, inputs: &[&[usize]]) -> Result<Vec<usize>> {
             island.check(image(largest)?.channels).map_err(|e| error(step, e))?;
             Ok(largest.to_vec())
         }
-        Op::Dequantize(_) | Op::Table(_) | Op::Export | Op::Import | Op::ExportFloats | Op::ImportFloats => {
+        Op::Dequantize { .. } | Op::Table(_) | Op::Export | Op::Import | Op::ExportFloats | Op::ImportFloats => {
             Ok(first.to_vec())
         }
         Op::FloatConv(conv) => {
@@ -292,8 +295,8 @@ impl Plan {
                 macs += (outputs / conv.out_channels() * conv.products_per_pixel()) as u64;
             }
         }
-        let (steps, [buffers, float_buffers]) = planner.assign_buffers();
-        Ok(Self { steps, buffers, float_buffers, output_shapes, macs })
+        let (steps, arena_bytes) = planner.place();
+        Ok(Self { steps, arena_bytes, output_shapes, macs })
     }
 }
 
@@ -325,7 +328,7 @@ impl Planner {
                     self.values[step.output].order = Order::RowMajor;
                 }
             }
-            Op::Table(_) | Op::Dequantize(_) => self.values[step.output].order = self.values[inputs[0]].order,
+            Op::Table(_) | Op::Dequantize { .. } => self.values[step.output].order = self.values[inputs[0]].order,
             _ => {}
         }
         match &step.op {
@@ -413,9 +416,16 @@ impl Planner {
             _ => (0..shape.len()).map(|axis| shape[axis + 1..].iter().product()).collect(),
         };
         let start = image.offset(0, image.border, image.border);
-        let offsets = permuted(shape, &steps, axes).map(|o| (start + o) as u32).collect();
+        // Axes of one value do nothing, and what lies side by side is one axis.
+        let mut merged: Vec<(usize, usize)> = Vec::new();
+        for (length, step) in axes.iter().map(|&a| (shape[a], steps[a])).filter(|&(length, _)| length != 1) {
+            match merged.last_mut() {
+                Some(last) if last.1 == length * step => *last = (last.0 * length, step),
+                _ => merged.push((length, step)),
+            }
+        }
         let draft = Draft {
-            action: Action::Gather(offsets),
+            action: Action::Gather { start, axes: merged },
             inputs: vec![(input, value.image)],
             output: (output, self.values[output].image),
         };
@@ -458,7 +468,7 @@ impl Planner {
         // The value's producer can write it, unless its bytes have been promised otherwise.
         let gathered = self.drafts.iter().any(|d| {
             let touches = |v: usize| d.inputs.iter().any(|i| i.0 == v) || d.output.0 == v;
-            touches(input) && (matches!(d.action, Action::Gather(_)) || self.reinterpreted(d, input))
+            touches(input) && (matches!(d.action, Action::Gather { .. }) || self.reinterpreted(d, input))
         });
         let free = self.values[input].border.is_none_or(|z| z == zero) && !gathered;
         let target = match free {
@@ -491,68 +501,74 @@ impl Planner {
         operands.filter(|(v, _)| *v == value).any(|(_, image)| *image != self.values[value].image)
     }
 
-    /// Gives every value a buffer from the step that makes it to the last that reads it:
-    /// one of bytes or one of floats.
-    fn assign_buffers(self) -> (Vec<PlannedStep>, [Vec<usize>; 2]) {
-        let mut last_use = vec![0; self.values.len()];
+    /// Gives every value a place from the step that makes it to the last that reads it.
+    fn place(self) -> (Vec<PlannedStep>, usize) {
+        let mut lives: Vec<Option<RangeInclusive<usize>>> = vec![None; self.values.len()];
         for (time, draft) in self.drafts.iter().enumerate() {
-            draft.inputs.iter().for_each(|&(v, _)| last_use[v] = time);
-            last_use[draft.output.0] = last_use[draft.output.0].max(time);
-        }
-        let (mut bytes, mut floats) = (Buffers::default(), Buffers::default());
-        let mut place: Vec<Option<Place>> = self.values.iter().map(|v| v.outside).collect();
-        let mut steps = Vec::with_capacity(self.drafts.len());
-        for (time, draft) in self.drafts.into_iter().enumerate() {
-            let (output, image) = draft.output;
-            let value = &self.values[output];
-            if place[output].is_none() {
-                place[output] = Some(match value.floats {
-                    true => Place::FloatBuffer(floats.take(value.image.bytes())),
-                    false => Place::Buffer(bytes.take(value.image.bytes() + READ_AHEAD)),
-                });
+            for value in draft.inputs.iter().map(|i| i.0).chain([draft.output.0]) {
+                let first = lives[value].as_ref().map_or(time, |life| *life.start());
+                lives[value] = Some(first..=time);
             }
-            let operand = |v: usize, image: Image| Operand { place: place[v].unwrap_or(Place::Buffer(0)), image };
-            let planned = PlannedStep {
-                action: draft.action,
-                inputs: draft.inputs.iter().map(|&(v, i)| operand(v, i)).collect(),
-                output: operand(output, image),
-                border: value.border.unwrap_or(0),
-            };
-            let mut done: Vec<usize> = draft.inputs.iter().map(|i| i.0).chain([output]).collect();
-            done.sort_unstable();
-            done.dedup();
-            for v in done.into_iter().filter(|&v| last_use[v] == time) {
-                match place[v] {
-                    Some(Place::Buffer(buffer)) => bytes.free.push(buffer),
-                    Some(Place::FloatBuffer(buffer)) => floats.free.push(buffer),
-                    _ => {}
-                }
-            }
-            steps.push(planned);
         }
-        (steps, [bytes.sizes, floats.sizes])
+        let inside = self.values.iter().zip(lives).map(|(value, life)| Live {
+            bytes: match value.floats {
+                true => value.image.bytes() * size_of::<f32>(),
+                false => value.image.bytes() + READ_AHEAD,
+            },
+            life: life.filter(|_| value.outside.is_none()),
+        });
+        let (starts, arena_bytes) = pack(&inside.collect::<Vec<_>>());
+        let operand = |(v, image): (usize, Image)| {
+            let inside = if self.values[v].floats { Place::Floats(starts[v]) } else { Place::Bytes(starts[v]) };
+            Operand { place: self.values[v].outside.unwrap_or(inside), image }
+        };
+        let planned = |draft: Draft| PlannedStep {
+            inputs: draft.inputs.into_iter().map(operand).collect(),
+            output: operand(draft.output),
+            border: self.values[draft.output.0].border.unwrap_or(0),
+            action: draft.action,
+        };
+        (self.drafts.into_iter().map(planned).collect(), arena_bytes)
     }
 }
 
-/// Buffers of one kind, and which of them are free.
-#[derive(Default)]
-struct Buffers {
-    sizes: Vec<usize>,
-    free: Vec<usize>,
+/// How much memory a value takes, and when.
+struct Live {
+    bytes: usize,
+    /// From which step to which; `None` for what needs no memory of ours.
+    life: Option<RangeInclusive<usize>>,
 }
 
-impl Buffers {
-    /// The smallest free buffer that is large enough, else the largest free one, which
-    /// grows, else a new one.
-    fn take(&mut self, size: usize) -> usize {
-        let fitting = self.free.iter().copied().filter(|&b| self.sizes[b] >= size).min_by_key(|&b| self.sizes[b]);
-        let buffer =
-            fitting.or_else(|| self.free.iter().copied().max_by_key(|&b| self.sizes[b])).unwrap_or_else(|| {
-                self.sizes.push(0);
-                self.sizes.len() - 1
-            });
-        self.free.retain(|&b| b != buffer);
-        self.sizes[buffer] = self.sizes[buffer].max(size);
-        buffer
+/// Where each value starts in one piece of memory, and how large that is: the largest come first,
+/// each at the lowest place that is free for its whole life (greedy by size: Pisarchyk and Lee,
+/// "Efficient Memory Management for Deep Neural Net Inference", 2020, arXiv:2001.03288).
+fn pack(values: &[Live]) -> (Vec<usize>, usize) {
+    /// Of a cache line.
+    const ALIGNMENT: usize = 64;
+    let mut starts = vec![0; values.len()];
+    let mut placed: Vec<usize> = Vec::new();
+    let mut order: Vec<usize> = (0..values.len()).filter(|&v| values[v].life.is_some()).collect();
+    order.sort_by_key(|&v| std::cmp::Reverse(values[v].bytes));
+    let mut total = 0;
+    for value in order {
+        let Some(life) = &values[value].life else { continue };
+        let beside = |other: &&usize| {
+            let other = &values[**other].life;
+            other.as_ref().is_some_and(|other| other.start() <= life.end() && life.start() <= other.end())
+        };
+        let mut taken: Vec<(usize, usize)> =
+            placed.iter().filter(beside).map(|&v| (starts[v], starts[v] + values[v].bytes)).collect();
+        taken.sort_unstable();
+        let mut start = 0;
+        for (from, to) in taken {
+            if start + values[value].bytes <= from {
+                break;
+            }
+            start = start.max(to.next_multiple_of(ALIGNMENT));
+        }
+        starts[value] = start;
+        placed.push(value);
+        total = total.max(start + values[value].bytes);
     }
+    (starts, total)
 }

@@ -104,23 +104,16 @@ pub fn look_up(table: &[u8; 256], x: &[u8], from: &Image, y: &mut [u8], to: &Ima
     }
 }
 
-/// Offsets of an array of `shape` read in the order of `axes`, given each axis's step in bytes.
-pub fn permuted(shape: &[usize], steps: &[usize], axes: &[usize]) -> impl Iterator<Item = usize> {
-    let axes: Vec<(usize, usize)> = axes.iter().map(|&a| (shape[a], steps[a])).collect();
-    let count = shape.iter().product();
-    let mut at = vec![0; axes.len()];
-    let mut offset = 0;
-    (0..count).map(move |_| {
-        let current = offset;
-        for (index, &(length, step)) in at.iter_mut().zip(&axes).rev() {
-            *index += 1;
-            offset += step;
-            if *index < length {
-                break;
-            }
-            offset -= length * step;
-            *index = 0;
+/// Copies bytes in another order: `axes` are the output's, the slowest first, each with its length and
+/// its step in `x`.
+pub fn gather(x: &[u8], axes: &[(usize, usize)], y: &mut [u8]) {
+    match axes {
+        [] => y[0] = x[0],
+        &[(length, 1)] => y.copy_from_slice(&x[..length]),
+        &[(_, step)] => y.iter_mut().zip(x.iter().step_by(step)).for_each(|(y, &x)| *y = x),
+        &[(length, step), ref inner @ ..] => {
+            let size = y.len() / length;
+            y.chunks_exact_mut(size).enumerate().for_each(|(i, y)| gather(&x[i * step..], inner, y));
         }
-        current
-    })
+    }
 }

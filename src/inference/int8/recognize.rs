@@ -220,12 +220,18 @@ pub fn recognize(node: &NodeProto, context: &Context<'_>) -> std::result::Result
         let inputs = vec![node.input[0].clone()];
         return Ok(Some(Recognized { inputs, output: output.clone(), bytes: None, spec }));
     }
+    if node.op_type == "Sigmoid"
+        && let Some((bytes, from)) = reader.dequantized()
+    {
+        let op = Op::Dequantize { from, sigmoid: true };
+        return reader.found(vec![bytes.into()], None, Spec::Op(op)).map(Some);
+    }
     let recognized = match node.op_type.as_str() {
         "QuantizeLinear" => reader.quantize(),
         "DequantizeLinear" if !reader.is_bytes(0) => return Ok(None),
         "DequantizeLinear" => {
-            let q = reader.quantization(1, 2)?;
-            reader.step(&[0], None, Op::Dequantize(q.0))
+            let (from, _) = reader.quantization(1, 2)?;
+            reader.step(&[0], None, Op::Dequantize { from, sigmoid: false })
         }
         "QLinearConv" => reader.convolution(),
         "QGemm" | "QLinearMatMul" => reader.dense(),
@@ -325,6 +331,14 @@ impl<'a> Reader<'a> {
             _ => return Err(format!("{name:?} is not one zero point")),
         };
         Ok((Quantization { scale, zero }, sign))
+    }
+
+    /// The quantized value whose floats are the only input.
+    fn dequantized(&self) -> Option<(&'a str, Quantization)> {
+        let node = self.context.producers.get(self.input(0)?)?;
+        let reader = Reader { node, context: self.context };
+        let dequantize = node.op_type == "DequantizeLinear" && reader.is_bytes(0);
+        Some((reader.input(0)?, reader.quantization(1, 2).ok()?.0)).filter(|_| dequantize)
     }
 
     fn quantize(&self) -> Found<Recognized> {

@@ -5,7 +5,7 @@
 use super::conv::Conv;
 use super::float_conv::FloatConv;
 use super::geometry::Geometry;
-use super::island::{Island, IslandOutput};
+use super::island::{Island, IslandOutput, Quantization};
 use super::pool::AveragePool;
 use crate::error::Result;
 
@@ -14,8 +14,13 @@ use crate::error::Result;
 pub enum Op {
     /// Float arithmetic that ends in bytes; QuantizeLinear is its simplest form.
     Island(Island),
-    /// DequantizeLinear of a whole tensor: bytes to the region's float outputs.
-    Dequantize(super::island::Quantization),
+    /// DequantizeLinear of a whole tensor, or a function of it: bytes to the region's float outputs.
+    Dequantize {
+        /// Of the bytes.
+        from: Quantization,
+        /// The logistic function of the values instead of them.
+        sigmoid: bool,
+    },
     /// QLinearConv, QGemm and QLinearMatMul.
     Conv {
         /// Packed.

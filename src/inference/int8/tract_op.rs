@@ -139,7 +139,7 @@ impl PlannedRegion {
     }
 
     /// Runs a region that is a whole network ([`whole_network`]): floats in, floats out.
-    pub fn run_floats(&self, input: &[f32]) -> crate::Result<Vec<ArrayD<f32>>> {
+    fn run_floats(&self, input: &[f32]) -> crate::Result<Vec<ArrayD<f32>>> {
         let zeros = |shape: &Vec<usize>| ArrayD::zeros(IxDyn(shape));
         let mut outputs: Vec<ArrayD<f32>> = self.plan.output_shapes.iter().map(zeros).collect();
         let sinks = outputs.iter_mut().filter_map(|y| y.as_slice_mut());
@@ -150,18 +150,36 @@ impl PlannedRegion {
     }
 }
 
+/// A region that is all of a network.
+pub struct WholeNetwork {
+    planned: Arc<PlannedRegion>,
+    /// The network's outputs among the region's.
+    outputs: Vec<usize>,
+}
+
+impl WholeNetwork {
+    /// Runs it; the outputs come in the file's order.
+    pub fn run(&self, input: &[f32]) -> crate::Result<Vec<ArrayD<f32>>> {
+        let mut outputs = self.planned.run_floats(input)?;
+        Ok(self.outputs.iter().map(|&slot| std::mem::take(&mut outputs[slot])).collect())
+    }
+}
+
 /// The region that a model consists of, if it is nothing else: such a model needs no tract,
 /// which would copy its input and outputs.
-pub fn whole_network(model: &TypedModel) -> Option<Arc<PlannedRegion>> {
+pub fn whole_network(model: &TypedModel) -> Option<WholeNetwork> {
     let inputs = model.input_outlets().ok()?;
     let outputs = model.output_outlets().ok()?;
     let node = model.node(outputs.first()?.node);
-    let planned = &node.op_as::<RegionOp>()?.0;
+    let planned = node.op_as::<RegionOp>()?.0.clone();
     let region = &planned.region;
-    let all = outputs.len() == region.outputs.len()
-        && outputs.iter().enumerate().all(|(slot, &outlet)| outlet == OutletId::new(node.id, slot));
+    let slots: Vec<usize> = outputs.iter().map(|outlet| outlet.slot).collect();
+    let all = outputs.iter().all(|outlet| outlet.node == node.id);
+    // Each output is handed out once.
+    let distinct = (1..slots.len()).all(|i| !slots[..i].contains(&slots[i]));
     let floats = region.inputs.iter().chain(&region.outputs).all(|&value| !region.is_wire(value));
-    (all && floats && inputs.len() == 1 && node.inputs.as_slice() == inputs).then(|| planned.clone())
+    let whole = all && distinct && floats && inputs.len() == 1 && node.inputs.as_slice() == inputs;
+    whole.then_some(WholeNetwork { planned, outputs: slots })
 }
 
 /// The operator that tract runs.

@@ -130,7 +130,7 @@ pub unsafe fn depthwise<const FINISH: u8>(d: &Depthwise<'_>, target: Target<'_>)
     // SAFETY: as above.
     unsafe {
         for (block, bias) in d.bias.iter().enumerate() {
-            let weights = d.weights.pairs(block).as_ptr();
+            let weights = d.weights.of_block(block).as_ptr();
             let store = Store::<FINISH>::new(&target, block, block * BLOCK, d.channels);
             let bias = [vld1q_s32(bias.as_ptr()), vld1q_s32(bias.as_ptr().add(4))];
             for (pixel, &output) in d.pixels.iter().zip(target.offsets) {
@@ -138,9 +138,9 @@ pub unsafe fn depthwise<const FINISH: u8>(d: &Depthwise<'_>, target: Target<'_>)
                 let mut w = weights;
                 let mut acc = bias;
                 for pair in d.taps.as_chunks::<2>().0 {
-                    let int16x8x2_t(first, second) = vld2q_s16(w);
+                    let int8x8x2_t(first, second) = vld2_s8(w);
                     w = w.add(16);
-                    for (tap, weights) in pair.iter().zip([first, second]) {
+                    for (tap, weights) in pair.iter().zip([vmovl_s8(first), vmovl_s8(second)]) {
                         let x = vreinterpretq_s16_u16(vmovl_u8(vld1_u8(base.add(*tap))));
                         acc[0] = vmlal_s16(acc[0], vget_low_s16(weights), vget_low_s16(x));
                         acc[1] = vmlal_high_s16(acc[1], weights, x);

@@ -366,14 +366,14 @@ impl Isa {
         }
     }
 
-    /// Whether depthwise weights are taken four taps at a time as bytes, or two as words.
-    fn depthwise_in_quads(self) -> bool {
+    /// Taps that a depthwise kernel takes at a time.
+    fn depthwise_group(self) -> usize {
         match self.0 {
             #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
-            Set::RelaxedExact => true,
+            Set::RelaxedExact => 4,
             #[cfg(target_arch = "x86_64")]
-            Set::AvxVnni | Set::Avx512Vnni => true,
-            _ => false,
+            Set::AvxVnni | Set::Avx512Vnni => 4,
+            _ => 2,
         }
     }
 
@@ -451,7 +451,7 @@ impl Isa {
         assert!(last <= depthwise.activations.len(), "kernel would read past the activations");
         let weights = depthwise.weights;
         assert!(weights.taps() == depthwise.taps.len() && weights.blocks() == blocks, "depthwise weights do not fit");
-        assert!(weights.in_quads() == self.depthwise_in_quads(), "depthwise weights of another kernel");
+        assert!(weights.group() == self.depthwise_group(), "depthwise weights of another kernel");
         assert!(depthwise.channels.div_ceil(BLOCK) == blocks, "channels do not fit the blocks");
         let (target, kind) = output.checked(depthwise.pixels.len(), depthwise.channels, blocks);
         match self.0 {

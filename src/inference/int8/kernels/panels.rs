@@ -182,19 +182,15 @@ fn split(limit: WeightLimit, weights: &mut [i8]) -> Option<[i8; 16]> {
 pub struct DepthwiseWeights {
     taps: usize,
     blocks: usize,
-    layout: Layout,
-}
-
-#[derive(Clone, Debug)]
-enum Layout {
-    Pairs(Vec<i16>),
-    Quads(Vec<i8>),
+    /// Taps in a group.
+    group: usize,
+    weights: Vec<i8>,
 }
 
 impl DepthwiseWeights {
     /// Packs `weight(channel, tap)` for an instruction set.
     pub fn new(isa: Isa, taps: usize, channels: usize, weight: impl Fn(usize, usize) -> i8) -> Self {
-        let group = if isa.depthwise_in_quads() { 4 } else { 2 };
+        let group = isa.depthwise_group();
         let (padded, blocks) = (taps.next_multiple_of(group), channels.div_ceil(BLOCK));
         let weight = &weight;
         let packed = (0..blocks * BLOCK).step_by(BLOCK).flat_map(|first| {
@@ -205,11 +201,9 @@ impl DepthwiseWeights {
                 })
             })
         });
-        let layout = match isa.depthwise_in_quads() {
-            true => Layout::Quads(packed.collect()),
-            false => Layout::Pairs(packed.map(i16::from).collect()),
-        };
-        Self { taps: padded, blocks, layout }
+        let mut weights: Vec<i8> = packed.collect();
+        weights.shrink_to_fit();
+        Self { taps: padded, blocks, group, weights }
     }
 
     /// Taps with those that fill up the last group.
@@ -222,32 +216,18 @@ impl DepthwiseWeights {
         self.blocks
     }
 
-    /// Whether the taps are in fours.
-    pub fn in_quads(&self) -> bool {
-        matches!(self.layout, Layout::Quads(_))
+    /// Taps in a group: two or four.
+    pub fn group(&self) -> usize {
+        self.group
     }
 
-    /// A block's weights, two taps at a time; empty where they are in fours.
-    pub fn pairs(&self, block: usize) -> &[i16] {
-        match &self.layout {
-            Layout::Pairs(weights) => &weights[block * self.taps * BLOCK..][..self.taps * BLOCK],
-            Layout::Quads(_) => &[],
-        }
-    }
-
-    /// A block's weights, four taps at a time; empty where they are in twos.
-    pub fn quads(&self, block: usize) -> &[i8] {
-        match &self.layout {
-            Layout::Quads(weights) => &weights[block * self.taps * BLOCK..][..self.taps * BLOCK],
-            Layout::Pairs(_) => &[],
-        }
+    /// A block's weights.
+    pub fn of_block(&self, block: usize) -> &[i8] {
+        &self.weights[block * self.taps * BLOCK..][..self.taps * BLOCK]
     }
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        match &self.layout {
-            Layout::Pairs(weights) => weights.capacity() * 2,
-            Layout::Quads(weights) => weights.capacity(),
-        }
+        self.weights.capacity()
     }
 }

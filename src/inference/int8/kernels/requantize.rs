@@ -13,9 +13,10 @@ use super::{BLOCK, Sums};
 pub struct Requantize {
     /// Sum to output, per block.
     scale: Vec<Factors>,
-    /// Rounded output to PReLU's output where there is one, per block: for positive
-    /// values and for negative ones.
-    prelu: Vec<[Factors; 2]>,
+    /// Rounded output to PReLU's output where there is one: for positive values.
+    positive: f32,
+    /// The same for negative ones, per block.
+    negative: Vec<Factors>,
     /// Zero point of the sums' quantization.
     zero: i32,
     /// Lowest and highest rounded value that it holds, `−zero` and `255 − zero`.
@@ -48,7 +49,7 @@ const MOST: f32 = 4_194_304.0;
 impl Requantize {
     /// For outputs that are not bytes.
     pub const NONE: &'static Self =
-        &Self { scale: Vec::new(), prelu: Vec::new(), zero: 0, range: [0.0; 2], prelu_zero: None };
+        &Self { scale: Vec::new(), positive: 0.0, negative: Vec::new(), zero: 0, range: [0.0; 2], prelu_zero: None };
 
     /// `scale` per channel, channels in blocks of `per_group` that do not share a block;
     /// `largest(channel)` is the largest magnitude of its sum. `None` when the numbers do
@@ -62,30 +63,34 @@ impl Requantize {
     ) -> Option<Self> {
         let count = scale.len() / per_group * per_group.div_ceil(BLOCK);
         let mut scales = Vec::with_capacity(count);
-        let mut prelus = Vec::with_capacity(if prelu.is_some() { count } else { 0 });
+        let mut negative = Vec::with_capacity(if prelu.is_some() { count } else { 0 });
+        let positive = match prelu {
+            Some(p) => factor(1.0, p, 1..=255 - i32::from(zero))?,
+            None => 0.0,
+        };
         for group in (0..scale.len()).step_by(per_group) {
             for first in (group..group + per_group).step_by(BLOCK) {
-                let (mut factors, mut signs) = ([0.0; BLOCK], [[0.0; BLOCK]; 2]);
+                let (mut factors, mut slopes) = ([0.0; BLOCK], [0.0; BLOCK]);
                 for (lane, channel) in (first..(first + BLOCK).min(group + per_group)).enumerate() {
                     if largest(channel) * f64::from(scale[channel].abs()) >= f64::from(MOST) {
                         return None;
                     }
                     factors[lane] = scale[channel];
                     if let Some(p) = prelu {
-                        signs[0][lane] = factor(1.0, p, 1..=255 - i32::from(zero))?;
-                        signs[1][lane] = factor(p.slope[channel], p, -i32::from(zero)..=-1)?;
+                        slopes[lane] = factor(p.slope[channel], p, -i32::from(zero)..=-1)?;
                     }
                 }
                 scales.push(factors);
                 if prelu.is_some() {
-                    prelus.push(signs);
+                    negative.push(slopes);
                 }
             }
         }
         let zero = i32::from(zero);
         Some(Self {
             scale: scales,
-            prelu: prelus,
+            positive,
+            negative,
             zero,
             range: [-zero as f32, (255 - zero) as f32],
             prelu_zero: prelu.map(|p| i32::from(p.z_zero)),
@@ -99,8 +104,8 @@ impl Requantize {
 
     /// Factors of a block: sum to output, and to PReLU's output (zero where there is none).
     pub fn factors(&self, block: usize) -> (Factors, [Factors; 2]) {
-        let of = |i: usize| self.prelu.get(block).map_or([0.0; BLOCK], |p| p[i]);
-        (self.scale.get(block).copied().unwrap_or([0.0; BLOCK]), [of(0), of(1)])
+        let of = |factors: &[Factors]| factors.get(block).copied().unwrap_or([0.0; BLOCK]);
+        (of(&self.scale), [[self.positive; BLOCK], of(&self.negative)])
     }
 
     /// Whether a PReLU follows.
@@ -121,7 +126,7 @@ impl Requantize {
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        self.scale.capacity() * size_of::<Factors>() + self.prelu.capacity() * size_of::<[Factors; 2]>()
+        (self.scale.capacity() + self.negative.capacity()) * size_of::<Factors>()
     }
 
     /// The reference: one block of one pixel.

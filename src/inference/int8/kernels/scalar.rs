@@ -33,7 +33,7 @@ pub unsafe fn depthwise<const FINISH: u8>(d: &Depthwise<'_>, target: Target<'_>)
     for (p, pixel) in d.pixels.iter().enumerate() {
         for block in 0..d.bias.len() {
             let mut sums = d.bias[block];
-            for (pair, weights) in d.taps.chunks_exact(2).zip(d.weights.pairs(block).chunks_exact(2 * BLOCK)) {
+            for (pair, weights) in d.taps.chunks_exact(2).zip(d.weights.of_block(block).chunks_exact(2 * BLOCK)) {
                 let at = |tap: usize| &d.activations[pixel + tap + block * BLOCK..][..BLOCK];
                 let (first, second) = (at(pair[0]), at(pair[1]));
                 for (c, sum) in sums.iter_mut().enumerate() {

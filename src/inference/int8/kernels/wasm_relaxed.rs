@@ -115,7 +115,7 @@ pub unsafe fn depthwise<const FINISH: u8>(d: &Depthwise<'_>, target: Target<'_>)
     // SAFETY: as above.
     unsafe {
         for (block, bias) in d.bias.iter().enumerate() {
-            let weights = d.weights.quads(block).as_ptr();
+            let weights = d.weights.of_block(block).as_ptr();
             let store = Store::<FINISH>::new(&target, block, block * BLOCK, d.channels);
             let bias = [v128_load(bias.as_ptr().cast()), v128_load(bias.as_ptr().add(4).cast())];
             for (pixel, &output) in d.pixels.iter().zip(target.offsets) {

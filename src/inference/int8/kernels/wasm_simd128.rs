@@ -55,7 +55,7 @@ pub unsafe fn depthwise<const FINISH: u8>(d: &Depthwise<'_>, target: Target<'_>)
     // SAFETY: as above.
     unsafe {
         for (block, bias) in d.bias.iter().enumerate() {
-            let weights = d.weights.pairs(block).as_ptr();
+            let weights = d.weights.of_block(block).as_ptr();
             let store = Store::<FINISH>::new(&target, block, block * BLOCK, d.channels);
             let bias = [v128_load(bias.as_ptr().cast()), v128_load(bias.as_ptr().add(4).cast())];
             for (pixel, &output) in d.pixels.iter().zip(target.offsets) {
@@ -67,8 +67,8 @@ pub unsafe fn depthwise<const FINISH: u8>(d: &Depthwise<'_>, target: Target<'_>)
                     let y = u16x8_load_extend_u8x8(base.add(pair[1]));
                     let low = i16x8_shuffle::<0, 8, 1, 9, 2, 10, 3, 11>(x, y);
                     let high = i16x8_shuffle::<4, 12, 5, 13, 6, 14, 7, 15>(x, y);
-                    acc[0] = i32x4_add(acc[0], i32x4_dot_i16x8(v128_load(w.cast()), low));
-                    acc[1] = i32x4_add(acc[1], i32x4_dot_i16x8(v128_load(w.add(8).cast()), high));
+                    acc[0] = i32x4_add(acc[0], i32x4_dot_i16x8(i16x8_load_extend_i8x8(w), low));
+                    acc[1] = i32x4_add(acc[1], i32x4_dot_i16x8(i16x8_load_extend_i8x8(w.add(8)), high));
                     w = w.add(16);
                 }
                 store.store(acc, output);

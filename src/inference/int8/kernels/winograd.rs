@@ -16,6 +16,9 @@
 //! Weights stay as bytes: those of eight output channels are transformed when they are needed,
 //! for as many tiles as the second-level cache has room for.
 
+// Matrices are kept by columns here, and read by rows.
+#![allow(clippy::needless_range_loop)]
+
 use super::super::image::Image;
 use super::{BLOCK, Panels, Sums, Target};
 
@@ -302,8 +305,8 @@ unsafe fn transform_activations<K: Kernel>(w: &Winograd<'_>, tile: &Tile, to: *m
             let d = six!(j => of_six(six!(i => K::widen_unsigned(from.add(rows[i] + columns[j])))));
             for i in 0..INPUTS {
                 let row = of_six(six!(j => d[j][i]));
-                for j in 0..INPUTS {
-                    K::store_words(row[j], to.add((i * INPUTS + j) * place + channel));
+                for (j, words) in row.into_iter().enumerate() {
+                    K::store_words(words, to.add((i * INPUTS + j) * place + channel));
                 }
             }
         }
@@ -325,8 +328,8 @@ unsafe fn transform_weights<K: Kernel>(w: &Winograd<'_>, block: usize, to: *mut 
             let g = three!(kx => of_three(three!(ky => K::widen_signed(from.add((ky * 3 + kx) * tap)))));
             for i in 0..INPUTS {
                 let row = of_three(three!(kx => g[kx][i]));
-                for j in 0..INPUTS {
-                    K::store_words(row[j], to.add((i * INPUTS + j) * place + at));
+                for (j, words) in row.into_iter().enumerate() {
+                    K::store_words(words, to.add((i * INPUTS + j) * place + at));
                 }
             }
         }
@@ -347,8 +350,8 @@ unsafe fn transform_sums<K: Kernel>(w: &Winograd<'_>, tile: &Tile, sums: *const 
         for i in 0..tile.height {
             let y = to_four(six!(j => m[j][i]));
             let output = tile.output + i * w.output.row_bytes();
-            for j in 0..tile.width {
-                K::finish(store, K::unscale(y[j], NINTH, bias), output + j * w.output.channels);
+            for (j, sums) in y.into_iter().enumerate().take(tile.width) {
+                K::finish(store, K::unscale(sums, NINTH, bias), output + j * w.output.channels);
             }
         }
     }

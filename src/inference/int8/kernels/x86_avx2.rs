@@ -122,7 +122,7 @@ pub unsafe fn depthwise<const FINISH: u8>(d: &Depthwise<'_>, target: Target<'_>)
     // SAFETY: as above.
     unsafe {
         for (block, bias) in d.bias.iter().enumerate() {
-            let weights = d.weights.pairs(block).as_ptr();
+            let weights = d.weights.of_block(block).as_ptr();
             let store = Store::<FINISH>::new(&target, block, block * BLOCK, d.channels);
             let bias = _mm256_loadu_si256(bias.as_ptr().cast());
             for (pixel, &output) in d.pixels.iter().zip(target.offsets) {
@@ -133,7 +133,8 @@ pub unsafe fn depthwise<const FINISH: u8>(d: &Depthwise<'_>, target: Target<'_>)
                     let x = _mm_loadl_epi64(base.add(pair[0]).cast());
                     let y = _mm_loadl_epi64(base.add(pair[1]).cast());
                     let xy = _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(x, y));
-                    acc = _mm256_add_epi32(acc, _mm256_madd_epi16(_mm256_loadu_si256(w.cast()), xy));
+                    let weights = _mm256_cvtepi8_epi16(_mm_loadu_si128(w.cast()));
+                    acc = _mm256_add_epi32(acc, _mm256_madd_epi16(weights, xy));
                     w = w.add(16);
                 }
                 store.store(acc, output);
@@ -246,9 +247,9 @@ impl<const FINISH: u8> winograd::Kernel for Avx2<FINISH> {
             let mut acc = [_mm256_setzero_si256(); 8];
             for pair in 0..pairs {
                 let w = _mm256_loadu_si256(weights.add(pair * 16).cast());
-                for t in 0..8 {
+                for (t, acc) in acc.iter_mut().enumerate() {
                     let x = activations.add(t * stride + pair * 2).cast::<i32>().read_unaligned();
-                    acc[t] = _mm256_add_epi32(acc[t], _mm256_madd_epi16(w, _mm256_set1_epi32(x)));
+                    *acc = _mm256_add_epi32(*acc, _mm256_madd_epi16(w, _mm256_set1_epi32(x)));
                 }
             }
             let [a, b, c, d, e, f, g, h] = acc;

@@ -92,7 +92,7 @@ macro_rules! kernel {
             // SAFETY: as above.
             unsafe {
                 for (block, bias) in d.bias.iter().enumerate() {
-                    let weights = d.weights.quads(block).as_ptr();
+                    let weights = d.weights.of_block(block).as_ptr();
                     let store = Store::<FINISH>::new(&target, block, block * BLOCK, d.channels);
                     let bias = _mm256_loadu_si256(bias.as_ptr().cast());
                     for (pixel, &output) in d.pixels.iter().zip(target.offsets) {
