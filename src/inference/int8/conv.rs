@@ -763,6 +763,38 @@ mod tests {
     }
 
     #[test]
+    fn a_prelu_that_two_factors_cannot_express_is_exact() {
+        let mut random = Random::new(5);
+        let input = Image::new(1, 20, 20, 4).unwrap();
+        let x: Vec<u8> = (0..input.bytes()).map(|_| random.byte()).collect();
+        let weights: Vec<i8> = (0..16 * 4).map(|_| random.byte() as i8).collect();
+        let mut found = 0;
+        for _ in 0..400 {
+            let slope: Vec<f32> = (0..16).map(|_| random.below(1000) as f32 / 1000.0).collect();
+            let params = ConvParams {
+                geometry: Geometry::POINT,
+                groups: 1,
+                in_channels: 4,
+                out_channels: 16,
+                weights: &weights,
+                bias: &[],
+                scale: &[0.003; 16],
+                x_zero: 100,
+                output: ConvOutput::Bytes {
+                    zero: 128,
+                    prelu: Some(Prelu { slope: &slope, y_scale: 0.02, z_scale: 0.01, z_zero: 90 }),
+                },
+            };
+            let conv = Conv::new(Isa::best(), &params).unwrap();
+            if conv.prelu.is_some() && matches!(conv.finish, Finish::Bytes(_)) {
+                found += 1;
+                assert_eq!(packed(Isa::best(), &params, &x, &input), naive(&params, &x, &input));
+            }
+        }
+        assert!(found > 0, "no such PReLU among those tried");
+    }
+
+    #[test]
     fn sizes_that_do_not_fit_are_errors() {
         let geometry = Geometry { kernel: [3, 3], ..Geometry::POINT };
         assert!(geometry.output([2, 9]).is_err());

@@ -572,3 +572,47 @@ fn pack(values: &[Live]) -> (Vec<usize>, usize) {
     }
     (starts, total)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_random::Random;
+    use super::*;
+
+    #[test]
+    fn values_that_live_together_lie_apart() {
+        let mut random = Random::new(7);
+        for _ in 0..50 {
+            let mut value = || {
+                let first = random.below(30);
+                let life = (random.below(9) > 0).then(|| first..=first + random.below(6));
+                Live { bytes: 1 + random.below(5000), life }
+            };
+            let values: Vec<Live> = (0..40).map(|_| value()).collect();
+            let (starts, total) = pack(&values);
+            let alive = |time: usize| {
+                let lives =
+                    move |v: &usize, values: &[Live]| values[*v].life.as_ref().is_some_and(|l| l.contains(&time));
+                (0..values.len()).filter(|v| lives(v, &values)).collect::<Vec<_>>()
+            };
+            let mut needed = 0;
+            for time in 0..40 {
+                let mut places: Vec<(usize, usize)> =
+                    alive(time).into_iter().map(|v| (starts[v], starts[v] + values[v].bytes)).collect();
+                places.sort_unstable();
+                assert!(places.windows(2).all(|two| two[0].1 <= two[1].0), "{places:?}");
+                assert!(places.iter().all(|place| place.1 <= total));
+                needed = needed.max(places.iter().map(|(from, to)| to - from).sum());
+            }
+            // Far from one buffer for each.
+            assert!(total <= needed * 3 / 2, "{total} bytes for {needed}");
+        }
+    }
+
+    #[test]
+    fn a_chain_takes_its_two_largest_neighbours() {
+        let chain = [1000, 400, 2000, 300].into_iter().enumerate();
+        let values: Vec<Live> = chain.map(|(t, bytes)| Live { bytes, life: Some(t..=t + 1) }).collect();
+        let (_, total) = pack(&values);
+        assert!((2400..2400 + 64).contains(&total), "{total}");
+    }
+}

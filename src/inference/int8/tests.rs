@@ -286,6 +286,25 @@ tests! {
         assert_eq!(g.check("MaxPool", &y), Vec::<String>::new());
     }
 
+    fn a_sigmoid_at_the_end_and_outputs_in_any_order() {
+        let mut g = Graph::new(12, &[1, 4, 6, 5]);
+        let x = g.quantize("x", 0.0213, false);
+        let [a, b] = [3, 5].map(|channels| g.conv(&x, [channels, 4, 1, 1], 1, &[]));
+        let [a, b] = [&a, &b].map(|y| g.dequantize(y));
+        let sigmoid = g.node("Sigmoid", vec![a.clone()], &[]);
+        assert_eq!(g.check("Sigmoid", &sigmoid), Vec::<String>::new());
+        let input = ArrayD::from_shape_simple_fn(vec![1, 4, 6, 5], || g.random.below(2001) as f32 / 500.0 - 2.0);
+        let run = |outputs: &[&str]| {
+            let network = Model::from_onnx(&g.file(outputs)).unwrap().network(input.shape()).unwrap();
+            assert!(network.whole.is_some(), "{outputs:?} needs tract");
+            network.run(input.view()).unwrap()
+        };
+        let [first, second, third] = run(&[&sigmoid, &a, &b]).try_into().unwrap();
+        assert_eq!(run(&[&b, &sigmoid, &a]), [third, first.clone(), second.clone()]);
+        let logistic = second.mapv(|v| 1.0 / (1.0 + (-v).exp()));
+        assert!(first.iter().zip(&logistic).all(|(a, b)| (a - b).abs() < 1e-6));
+    }
+
     fn what_moves_bytes() {
         let mut g = Graph::new(5, &[1, 4, 6, 5]);
         let x = g.quantize("x", 0.0213, false);
