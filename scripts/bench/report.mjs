@@ -115,8 +115,10 @@ export function text({ models, geometric_means: means, bars: list, device, versi
   return [
     'Milliseconds per run, medians, one thread each. relaxed, simd128: our INT8 builds; FP32: our build (tract);',
     'ort: ONNX Runtime Web; relaxed:INT8 and so on: how many times as fast as ort with INT8 and FP32.',
-    'of peak: of what the build\'s dot instruction reaches on registers alone; only INT8 products count.',
-    'memory, weights: what our INT8 takes as a share of FP32 under tract.',
+    'of peak: of what the build\'s dot instruction reaches on registers alone; only INT8 products count, as many as the',
+    "convolutions' definition has: Winograd's needs fewer, so that this may exceed 1.",
+    'memory: what our INT8 takes as a share of FP32 under tract, loading included. weights: of the FP32 file; tract holds',
+    'more than that, which only an allocator that counts can tell (tests/model_memory.rs).',
     '',
     ...rows.map(line),
     '',
