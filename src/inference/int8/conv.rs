@@ -208,7 +208,7 @@ impl Conv {
                 }),
                 false => Panels::new(isa, p.groups, out_group, taps, in_group, |c, tap, k| weight(c, k, tap)),
             };
-            let for_winograd = if suits_winograd(p) { isa.for_winograd() } else { None };
+            let for_winograd = if suits_winograd(p) { isa.for_winograd(p.in_channels) } else { None };
             let mut panels = pack(for_winograd.unwrap_or(isa));
             if panels.split_share() > isa.most_split() {
                 panels = pack(isa.without_splitting());

@@ -20,7 +20,7 @@
 //! float_conv   thin convolutions that stay float
 //! island       float arithmetic between quantized values
 //! pool         pooling, resizing, concatenation
-//! kernels/     integer dot products, one file per instruction set
+//! kernels/     integer dot products, one file per instruction set; 3 × 3 by Winograd
 //! ```
 
 pub mod compile;

@@ -82,6 +82,12 @@ enum Set {
     /// The same instruction of AVX-512 VNNI.
     #[cfg(target_arch = "x86_64")]
     Avx512Vnni,
+    /// As [`Set::Avx2Words`], with AVX-VNNI's `vpdpwssd` in [`winograd`].
+    #[cfg(target_arch = "x86_64")]
+    AvxVnniWords,
+    /// The same with AVX-512 VNNI.
+    #[cfg(target_arch = "x86_64")]
+    Avx512VnniWords,
     /// 64-bit ARM: widening multiplications of signed bytes.
     #[cfg(target_arch = "aarch64")]
     Neon,
@@ -262,11 +268,11 @@ impl Isa {
         if std::arch::is_x86_feature_detected!("avx2") {
             all.extend([Set::Avx2Words, Set::Avx2]);
             if std::arch::is_x86_feature_detected!("avxvnni") {
-                all.push(Set::AvxVnni);
+                all.extend([Set::AvxVnniWords, Set::AvxVnni]);
             }
             let avx512 = std::arch::is_x86_feature_detected!("avx512vnni");
             if avx512 && std::arch::is_x86_feature_detected!("avx512vl") {
-                all.push(Set::Avx512Vnni);
+                all.extend([Set::Avx512VnniWords, Set::Avx512Vnni]);
             }
         }
         #[cfg(target_arch = "aarch64")]
@@ -300,6 +306,10 @@ impl Isa {
             Set::AvxVnni => "avx-vnni",
             #[cfg(target_arch = "x86_64")]
             Set::Avx512Vnni => "avx512-vnni",
+            #[cfg(target_arch = "x86_64")]
+            Set::AvxVnniWords => "avx-vnni, words",
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512VnniWords => "avx512-vnni, words",
             #[cfg(target_arch = "aarch64")]
             Set::Neon => "neon",
             #[cfg(target_arch = "aarch64")]
@@ -318,17 +328,30 @@ impl Isa {
         }
     }
 
-    /// The instruction set to use for a 3 × 3 convolution by [`winograd`], if that is faster.
-    pub fn for_winograd(self) -> Option<Isa> {
-        match self.0 {
+    /// The instruction set to use for a 3 × 3 convolution by [`winograd`], if that is faster: where bytes
+    /// are multiplied exactly, not in layers of many channels. Their pictures are small, and weights
+    /// that serve few tiles are not worth their transform (`README.md`).
+    pub fn for_winograd(self, in_channels: usize) -> Option<Isa> {
+        let (isa, most_channels) = match self.0 {
             #[cfg(target_arch = "wasm32")]
-            Set::Simd128 => Some(self),
+            Set::Simd128 => (Set::Simd128, usize::MAX),
             #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
-            Set::RelaxedPairs | Set::RelaxedExact => Some(Isa(Set::Simd128)),
+            Set::RelaxedPairs => (Set::Simd128, usize::MAX),
+            #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
+            Set::RelaxedExact => (Set::Simd128, 256),
             #[cfg(target_arch = "x86_64")]
-            Set::Avx2Words | Set::Avx2 => Some(Isa(Set::Avx2Words)),
-            _ => None,
-        }
+            Set::Avx2Words | Set::Avx2 => (Set::Avx2Words, usize::MAX),
+            #[cfg(target_arch = "x86_64")]
+            Set::AvxVnniWords => (Set::AvxVnniWords, usize::MAX),
+            #[cfg(target_arch = "x86_64")]
+            Set::AvxVnni => (Set::AvxVnniWords, 128),
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512VnniWords => (Set::Avx512VnniWords, usize::MAX),
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512Vnni => (Set::Avx512VnniWords, 128),
+            _ => return None,
+        };
+        (in_channels <= most_channels).then_some(Isa(isa))
     }
 
     /// Share of split weights above which that is better ([`Panels::split_share`]): the second
@@ -349,7 +372,7 @@ impl Isa {
             #[cfg(target_arch = "wasm32")]
             Set::Simd128 => Activations::Words,
             #[cfg(target_arch = "x86_64")]
-            Set::Avx2Words => Activations::Words,
+            Set::Avx2Words | Set::AvxVnniWords | Set::Avx512VnniWords => Activations::Words,
             #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
             Set::RelaxedSigned => Activations::SignedBytes,
             #[cfg(target_arch = "aarch64")]
@@ -409,7 +432,9 @@ impl Isa {
             #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
             Set::RelaxedExact | Set::RelaxedSigned => dispatch!(kind, wasm_relaxed::gemm[false](gemm, target)),
             #[cfg(target_arch = "x86_64")]
-            Set::Avx2Words => dispatch!(kind, x86_avx2::gemm_words(gemm, target)),
+            Set::Avx2Words | Set::AvxVnniWords | Set::Avx512VnniWords => {
+                dispatch!(kind, x86_avx2::gemm_words(gemm, target))
+            }
             #[cfg(target_arch = "x86_64")]
             Set::Avx2 => dispatch!(kind, x86_avx2::gemm(gemm, target)),
             #[cfg(target_arch = "x86_64")]
@@ -429,16 +454,26 @@ impl Isa {
         assert!(w.panels.isa() == self, "panels of another kernel");
         let mut output = Output::Bytes { y, offsets: &[], requantize };
         let (target, kind) = output.checked(0, 0, w.bias.len());
-        // SAFETY: bounds have been checked, and an `Isa` exists only for what was detected.
-        match (self.0, kind) {
+        macro_rules! call {
+            ($module:ident :: $kernel:ident) => {
+                // SAFETY: bounds have been checked, and an `Isa` exists only for what was detected.
+                unsafe {
+                    match kind {
+                        finish::PRELU => $module::$kernel::<{ finish::PRELU }>(w, target, buffers),
+                        _ => $module::$kernel::<{ finish::REQUANTIZE }>(w, target, buffers),
+                    }
+                }
+            };
+        }
+        match self.0 {
             #[cfg(target_arch = "wasm32")]
-            (Set::Simd128, finish::PRELU) => unsafe { wasm_simd128::winograd::<{ finish::PRELU }>(w, target, buffers) },
-            #[cfg(target_arch = "wasm32")]
-            (Set::Simd128, _) => unsafe { wasm_simd128::winograd::<{ finish::REQUANTIZE }>(w, target, buffers) },
+            Set::Simd128 => call!(wasm_simd128::winograd),
             #[cfg(target_arch = "x86_64")]
-            (Set::Avx2Words, finish::PRELU) => unsafe { x86_avx2::winograd::<{ finish::PRELU }>(w, target, buffers) },
+            Set::Avx2Words => call!(x86_avx2::winograd),
             #[cfg(target_arch = "x86_64")]
-            (Set::Avx2Words, _) => unsafe { x86_avx2::winograd::<{ finish::REQUANTIZE }>(w, target, buffers) },
+            Set::AvxVnniWords => call!(x86_vnni::winograd_avx),
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512VnniWords => call!(x86_vnni::winograd_avx512),
             _ => panic!("no Winograd kernel for {}", self.name()),
         }
     }
@@ -463,7 +498,9 @@ impl Isa {
             #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
             Set::RelaxedPairs | Set::RelaxedSigned => dispatch!(kind, wasm_simd128::depthwise(depthwise, target)),
             #[cfg(target_arch = "x86_64")]
-            Set::Avx2 | Set::Avx2Words => dispatch!(kind, x86_avx2::depthwise(depthwise, target)),
+            Set::Avx2 | Set::Avx2Words | Set::AvxVnniWords | Set::Avx512VnniWords => {
+                dispatch!(kind, x86_avx2::depthwise(depthwise, target))
+            }
             #[cfg(target_arch = "x86_64")]
             Set::AvxVnni => dispatch!(kind, x86_vnni::depthwise_avx(depthwise, target)),
             #[cfg(target_arch = "x86_64")]

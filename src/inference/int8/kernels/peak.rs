@@ -20,7 +20,7 @@ impl Isa {
                 #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
                 Set::RelaxedExact | Set::RelaxedSigned => super::wasm_relaxed::dots::<false>(rounds),
                 #[cfg(target_arch = "x86_64")]
-                Set::Avx2Words => super::x86_avx2::dots_words(rounds),
+                Set::Avx2Words | Set::AvxVnniWords | Set::Avx512VnniWords => super::x86_avx2::dots_words(rounds),
                 #[cfg(target_arch = "x86_64")]
                 Set::Avx2 => super::x86_avx2::dots(rounds),
                 #[cfg(target_arch = "x86_64")]

@@ -81,7 +81,7 @@ pub unsafe fn depthwise<const FINISH: u8>(d: &Depthwise<'_>, target: Target<'_>)
 /// `Isa::winograd` has checked that all reads and writes lie within the slices.
 pub unsafe fn winograd<const FINISH: u8>(w: &Winograd<'_>, target: Target<'_>, buffers: &mut Buffers) {
     // SAFETY: see above.
-    unsafe { winograd::run::<Simd128<FINISH>>(w, &target, buffers) }
+    unsafe { winograd::run::<Simd128<FINISH>, Words>(w, &target, buffers) }
 }
 
 /// For [`winograd`].
@@ -131,7 +131,6 @@ impl<const FINISH: u8> winograd::Kernel for Simd128<FINISH> {
     type Words = Words;
     const WORDS: usize = 8;
     type Sums = Eight;
-    const TILES: usize = 4;
     type Store = Store<FINISH>;
 
     #[inline(always)]
@@ -174,9 +173,19 @@ impl<const FINISH: u8> winograd::Kernel for Simd128<FINISH> {
         // SAFETY: see above.
         unsafe { store.store(sums.0, output) }
     }
+}
+
+impl winograd::Multiply for Words {
+    const MOST_TILES: usize = 4;
 
     #[inline(always)]
-    unsafe fn multiply(activations: *const i16, stride: usize, weights: *const i16, pairs: usize, sums: *mut i32) {
+    unsafe fn multiply<const TILES: usize>(
+        activations: *const i16,
+        stride: usize,
+        weights: *const i16,
+        pairs: usize,
+        sums: *mut i32,
+    ) {
         // SAFETY: see above.
         unsafe {
             let tiles: [*const i16; 4] = core::array::from_fn(|t| activations.add(t * stride));

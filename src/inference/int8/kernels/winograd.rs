@@ -185,8 +185,6 @@ pub(super) trait Kernel {
     const WORDS: usize;
     /// Sums of [`BLOCK`] channels.
     type Sums: Lanes;
-    /// Tiles that [`Kernel::multiply`] takes; divides [`GROUP`].
-    const TILES: usize;
     /// How sums become bytes.
     type Store;
 
@@ -204,9 +202,22 @@ pub(super) trait Kernel {
     unsafe fn store(target: &Target<'_>, block: usize, channels: usize) -> Self::Store;
     /// Finishes and writes the sums of one pixel.
     unsafe fn finish(store: &Self::Store, sums: Self::Sums, output: usize);
-    /// `sums[tile][c] = Σ activations[tile][k] · weights[k / 2][c][k % 2]` over `2 · pairs` inputs;
-    /// tiles lie `stride` words apart.
-    unsafe fn multiply(activations: *const i16, stride: usize, weights: *const i16, pairs: usize, sums: *mut i32);
+}
+
+/// The products of an instruction set. Unsafe as above.
+pub(super) trait Multiply {
+    /// Most tiles at a time: 4, 8 or 16.
+    const MOST_TILES: usize;
+
+    /// `sums[tile][c] = Σ activations[tile][k] · weights[k / 2][c][k % 2]` over `2 · pairs` inputs of
+    /// some tiles, which lie `stride` words apart.
+    unsafe fn multiply<const TILES: usize>(
+        activations: *const i16,
+        stride: usize,
+        weights: *const i16,
+        pairs: usize,
+        sums: *mut i32,
+    );
 }
 
 /// `[f(0), … f(5)]`. No closures in what follows: into those the compiler does not inline
@@ -243,7 +254,7 @@ macro_rules! each {
 /// # Safety
 /// The instruction set is there, and [`Winograd::check`] has passed.
 #[inline(always)]
-pub(super) unsafe fn run<K: Kernel>(w: &Winograd<'_>, target: &Target<'_>, buffers: &mut Buffers) {
+pub(super) unsafe fn run<K: Kernel, M: Multiply>(w: &Winograd<'_>, target: &Target<'_>, buffers: &mut Buffers) {
     let channels = w.input.channels;
     buffers.reserve(channels);
     let activations: *mut i16 = buffers.activations.as_mut_ptr().cast();
@@ -269,14 +280,22 @@ pub(super) unsafe fn run<K: Kernel>(w: &Winograd<'_>, target: &Target<'_>, buffe
                     let activations = activations.add(group * PLACES * activation_place);
                     let count = GROUP.min(strip.end - start);
                     for place in 0..PLACES {
-                        for tile in (0..count).step_by(K::TILES) {
-                            K::multiply(
-                                activations.add(place * activation_place + tile * stride),
-                                stride,
-                                weights.add(place * weight_place),
-                                channels / 2,
-                                sums.add((place * GROUP + tile) * BLOCK),
-                            );
+                        let weights = weights.add(place * weight_place);
+                        let mut tile = 0;
+                        while tile < count {
+                            let from = activations.add(place * activation_place + tile * stride);
+                            let to = sums.add((place * GROUP + tile) * BLOCK);
+                            let left = count - tile;
+                            tile += if left > 8 && M::MOST_TILES == 16 {
+                                M::multiply::<16>(from, stride, weights, channels / 2, to);
+                                16
+                            } else if left > 4 && M::MOST_TILES >= 8 {
+                                M::multiply::<8>(from, stride, weights, channels / 2, to);
+                                8
+                            } else {
+                                M::multiply::<4>(from, stride, weights, channels / 2, to);
+                                4
+                            };
                         }
                     }
                     for i in 0..count {

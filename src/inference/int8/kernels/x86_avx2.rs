@@ -149,17 +149,17 @@ pub unsafe fn depthwise<const FINISH: u8>(d: &Depthwise<'_>, target: Target<'_>)
 #[target_feature(enable = "avx2")]
 pub unsafe fn winograd<const FINISH: u8>(w: &Winograd<'_>, target: Target<'_>, buffers: &mut Buffers) {
     // SAFETY: see above.
-    unsafe { winograd::run::<Avx2<FINISH>>(w, &target, buffers) }
+    unsafe { winograd::run::<Avx2<FINISH>, Words>(w, &target, buffers) }
 }
 
-/// For [`winograd`].
-struct Avx2<const FINISH: u8>;
+/// For [`winograd`], and for that of VNNI.
+pub struct Avx2<const FINISH: u8>;
 
 #[derive(Clone, Copy)]
-struct Words(__m256i);
+pub struct Words(__m256i);
 
 #[derive(Clone, Copy)]
-struct Eight(__m256i);
+pub struct Eight(__m256i);
 
 // SAFETY: in all of these the caller has AVX2, and pointers that lead to what is read or written.
 impl winograd::Lanes for Words {
@@ -200,7 +200,6 @@ impl<const FINISH: u8> winograd::Kernel for Avx2<FINISH> {
     type Words = Words;
     const WORDS: usize = 16;
     type Sums = Eight;
-    const TILES: usize = 8;
     type Store = Store<FINISH>;
 
     #[inline(always)]
@@ -240,11 +239,21 @@ impl<const FINISH: u8> winograd::Kernel for Avx2<FINISH> {
     unsafe fn finish(store: &Store<FINISH>, sums: Eight, output: usize) {
         unsafe { store.store(sums.0, output) }
     }
+}
+
+impl winograd::Multiply for Words {
+    const MOST_TILES: usize = 8;
 
     #[inline(always)]
-    unsafe fn multiply(activations: *const i16, stride: usize, weights: *const i16, pairs: usize, sums: *mut i32) {
+    unsafe fn multiply<const TILES: usize>(
+        activations: *const i16,
+        stride: usize,
+        weights: *const i16,
+        pairs: usize,
+        sums: *mut i32,
+    ) {
         unsafe {
-            let mut acc = [_mm256_setzero_si256(); 8];
+            let mut acc = [_mm256_setzero_si256(); TILES];
             for pair in 0..pairs {
                 let w = _mm256_loadu_si256(weights.add(pair * 16).cast());
                 for (t, acc) in acc.iter_mut().enumerate() {
@@ -252,16 +261,9 @@ impl<const FINISH: u8> winograd::Kernel for Avx2<FINISH> {
                     *acc = _mm256_add_epi32(*acc, _mm256_madd_epi16(w, _mm256_set1_epi32(x)));
                 }
             }
-            let [a, b, c, d, e, f, g, h] = acc;
-            let put = |t: usize, v: __m256i| _mm256_storeu_si256(sums.add(t * BLOCK).cast(), v);
-            put(0, a);
-            put(1, b);
-            put(2, c);
-            put(3, d);
-            put(4, e);
-            put(5, f);
-            put(6, g);
-            put(7, h);
+            for (t, acc) in acc.into_iter().enumerate() {
+                _mm256_storeu_si256(sums.add(t * BLOCK).cast(), acc);
+            }
         }
     }
 }

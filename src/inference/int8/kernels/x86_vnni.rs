@@ -5,7 +5,8 @@
 //! 256 bits on both: the sums of 4 pixels × 16 channels are eight chains, enough to hide the
 //! instruction's latency, and no clock is lost to 512-bit registers.
 
-use super::x86_avx2::Store;
+use super::winograd::{self, Buffers, Winograd};
+use super::x86_avx2::{Avx2, Store};
 use super::{BLOCK, Depthwise, Gemm, Target};
 use core::arch::x86_64::*;
 
@@ -140,3 +141,51 @@ kernel!(
     "avx2,avx512f,avx512vl,avx512vnni",
     _mm256_dpbusd_epi32
 );
+
+macro_rules! winograd {
+    ($name:ident, $multiply:ident, $most:literal, $features:literal, $dot:ident) => {
+        /// With `vpdpwssd`, two products of words per lane.
+        ///
+        /// # Safety
+        /// The instructions are present, and `Isa::winograd` has checked that all reads and writes
+        /// lie within the slices.
+        #[target_feature(enable = $features)]
+        pub unsafe fn $name<const FINISH: u8>(w: &Winograd<'_>, target: Target<'_>, buffers: &mut Buffers) {
+            // SAFETY: see above.
+            unsafe { winograd::run::<Avx2<FINISH>, $multiply>(w, &target, buffers) }
+        }
+
+        struct $multiply;
+
+        impl winograd::Multiply for $multiply {
+            const MOST_TILES: usize = $most;
+
+            #[inline(always)]
+            unsafe fn multiply<const TILES: usize>(
+                activations: *const i16,
+                stride: usize,
+                weights: *const i16,
+                pairs: usize,
+                sums: *mut i32,
+            ) {
+                // SAFETY: the caller's.
+                unsafe {
+                    let mut acc = [_mm256_setzero_si256(); TILES];
+                    for pair in 0..pairs {
+                        let w = _mm256_loadu_si256(weights.add(pair * 16).cast());
+                        for (t, acc) in acc.iter_mut().enumerate() {
+                            let x = activations.add(t * stride + pair * 2).cast::<i32>().read_unaligned();
+                            *acc = $dot(*acc, w, _mm256_set1_epi32(x));
+                        }
+                    }
+                    for (t, acc) in acc.into_iter().enumerate() {
+                        _mm256_storeu_si256(sums.add(t * BLOCK).cast(), acc);
+                    }
+                }
+            }
+        }
+    };
+}
+
+winograd!(winograd_avx, AvxWords, 8, "avx2,avxvnni", _mm256_dpwssd_avx_epi32);
+winograd!(winograd_avx512, Avx512Words, 16, "avx2,avx512vnni,avx512vl", _mm256_dpwssd_epi32);
