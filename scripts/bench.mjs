@@ -68,7 +68,7 @@ await main(async () => {
     models,
     geometric_means: means,
     bars: bars(models, means),
-    device: { ...device, processor: cpus()[0]?.model ?? 'unknown' },
+    device: { ...device, processor: `${cpus()[0]?.model ?? 'unknown'}${vnni ? '' : ', without AVX-VNNI'}` },
     versions: versions(),
   };
   console.log(json ? JSON.stringify(result) : text(result));

@@ -179,7 +179,7 @@ pub fn run(options: &Options) -> Outcome {
         given => given,
     };
     // The reference only where there is nothing else: it would take minutes.
-    let mut kernels = if options.all_kernels { Isa::available() } else { vec![Isa::best()] };
+    let mut kernels = if options.all_kernels { Isa::available().to_vec() } else { vec![Isa::best()] };
     if kernels.len() > 1 {
         kernels.retain(|&isa| isa != Isa::SCALAR);
     }

@@ -256,15 +256,15 @@ fn fuse(kinds: &mut [Kind], needed: &HashMap<String, usize>) {
     }
 }
 
-/// Drops what only recognized nodes read, before these are packed: there is no need for room for both.
+/// Drops the constants that recognized nodes have taken over, weights above all, before these are
+/// packed: there is no need for room for both.
 fn drop_constants(graph: &mut GraphProto, kinds: &[Kind], needed: &HashMap<String, usize>) {
-    let float = graph
-        .node
-        .iter()
-        .zip(kinds)
-        .filter(|(n, kind)| kind.is_none() && n.output.iter().any(|output| needed.contains_key(output)));
+    let leads = |n: &&NodeProto| n.output.iter().any(|output| needed.contains_key(output));
+    let nodes = graph.node.iter().zip(kinds).filter(|(n, _)| leads(n));
+    // A region may read constant floats like any others.
+    let read_by = nodes.flat_map(|(n, kind)| kind.as_ref().map_or(&n.input, |recognized| &recognized.inputs));
     let outputs = graph.output.iter().map(|o| &o.name);
-    let read: HashSet<&String> = float.flat_map(|(n, _)| &n.input).chain(outputs).collect();
+    let read: HashSet<&String> = read_by.chain(outputs).collect();
     let unused = graph.initializer.iter().filter(|t| !read.contains(&t.name));
     let dropped: HashSet<String> = unused.map(|t| t.name.clone()).collect();
     graph.initializer.retain(|t| !dropped.contains(&t.name));

@@ -295,10 +295,11 @@ impl Conv {
 
     /// Makes room for what [`Conv::run`] keeps.
     pub fn reserve(&self, scratch: &mut Scratch) {
-        if matches!(self.weights, Weights::Gemm { winograd: true, .. }) {
+        let bytes = matches!(self.finish, Finish::Bytes(_));
+        if bytes && matches!(self.weights, Weights::Gemm { winograd: true, .. }) {
             scratch.winograd.reserve(self.in_channels);
         }
-        if !matches!(self.finish, Finish::Bytes(_)) {
+        if !bytes {
             scratch.sums.resize((CHUNK * self.out_channels).max(scratch.sums.len()), 0);
         }
     }
@@ -676,7 +677,7 @@ mod tests {
                 },
             };
             let expected = naive(&params, &x, &input);
-            for isa in Isa::available() {
+            for &isa in Isa::available() {
                 let y = packed(isa, &params, &x, &input);
                 assert!(y == expected, "{} differs in round {round}: {:?}", isa.name(), params.geometry);
             }
@@ -696,9 +697,15 @@ mod tests {
         for round in 0..60 {
             let (in_channels, out_channels) = (16 + 2 * random.below(40), 16 + random.below(30));
             let mut pair = |low: usize, n: usize| [low + random.below(n), low + random.below(n)];
-            let geometry =
-                Geometry { kernel: [3, 3], pad_before: pair(0, 3), pad_after: pair(0, 3), ..Geometry::POINT };
-            let [height, width] = pair(3, if round % 8 == 0 { 60 } else { 14 });
+            // Pictures down to one pixel, which borders make large enough.
+            let (low, pads) = if round % 4 == 1 { (1, 1) } else { (3, 0) };
+            let geometry = Geometry {
+                kernel: [3, 3],
+                pad_before: pair(pads, 3 - pads),
+                pad_after: pair(pads, 3 - pads),
+                ..Geometry::POINT
+            };
+            let [height, width] = pair(low, if round % 8 == 0 { 60 } else { 14 });
             let input = Image::new(1 + random.below(3), height, width, in_channels).unwrap();
             // Every third with nothing but the largest values, of either sign.
             let extreme = round % 3 == 0;
@@ -711,7 +718,9 @@ mod tests {
                 .map(|x| if extreme { [0, 255][usize::from(x > 127)] } else { x })
                 .collect();
             let bias: Vec<i32> = (0..out_channels).map(|_| random.below(20001) as i32 - 10000).collect();
-            let unit = 1.0 / (200.0 * (in_channels * 9) as f32).sqrt() / 40.0;
+            // Now and then scales with which the fast rounding would overflow.
+            let large = if round % 7 == 6 { 1e4 } else { 1.0 };
+            let unit = large / (200.0 * (in_channels * 9) as f32).sqrt() / 40.0;
             let scale: Vec<f32> = (0..out_channels).map(|c| unit * (1.0 + c as f32 / 50.0)).collect();
             let slope: Vec<f32> = (0..out_channels).map(|c| c as f32 / 80.0 - 0.2).collect();
             let prelu = Prelu { slope: &slope, y_scale: 0.05, z_scale: 0.03, z_zero: random.byte() };
@@ -728,7 +737,7 @@ mod tests {
             };
             assert!(suits_winograd(&params));
             let expected = naive(&params, &x, &input);
-            for isa in Isa::available() {
+            for &isa in Isa::available() {
                 let y = packed(isa, &params, &x, &input);
                 assert!(y == expected, "{} differs in round {round}: {input:?} {:?}", isa.name(), params.geometry);
             }
@@ -756,8 +765,39 @@ mod tests {
             let input = Image::new(1, 5, 5, depth).unwrap();
             let x = vec![255; input.bytes()];
             let expected = naive(&params, &x, &input);
-            for isa in Isa::available() {
+            for &isa in Isa::available() {
                 assert_eq!(packed(isa, &params, &x, &input), expected, "{}", isa.name());
+            }
+        }
+    }
+
+    #[cfg_attr(target_arch = "wasm32", wasm_bindgen_test::wasm_bindgen_test)]
+    #[cfg_attr(not(target_arch = "wasm32"), test)]
+    fn winograd_is_taken_up_to_the_largest_sums() {
+        for weight in [127i8, -128] {
+            // 255 · 128 · 9 · 114 is just below 2²⁵.
+            for (channels, taken) in
+                [(114, true), (116, weight == 127 && 255 * 127 * 9 * 116 < winograd::LARGEST), (512, false)]
+            {
+                let weights = vec![weight; channels * 9 * 16];
+                let params = ConvParams {
+                    geometry: Geometry { kernel: [3, 3], pad_before: [1, 1], pad_after: [1, 1], ..Geometry::POINT },
+                    groups: 1,
+                    in_channels: channels,
+                    out_channels: 16,
+                    weights: &weights,
+                    bias: &[],
+                    scale: &[100.0 / (255.0 * 128.0 * 9.0 * channels as f32); 16],
+                    x_zero: 0,
+                    output: ConvOutput::Bytes { zero: 128, prelu: None },
+                };
+                assert_eq!(suits_winograd(&params), taken, "{channels} channels of {weight}");
+                let input = Image::new(1, 5, 5, channels).unwrap();
+                let x = vec![255; input.bytes()];
+                let expected = naive(&params, &x, &input);
+                for &isa in Isa::available() {
+                    assert_eq!(packed(isa, &params, &x, &input), expected, "{}, {channels} channels", isa.name());
+                }
             }
         }
     }

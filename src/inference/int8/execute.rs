@@ -214,7 +214,9 @@ fn to_floats(
     let Action::Step(step) = planned.action else { return Err(misplaced()) };
     match &region.steps[step].op {
         Op::Dequantize { from: q, sigmoid } => {
-            let table = if *sigmoid { q.floats(island::sigmoid) } else { q.floats(|v| v) };
+            // In twice the precision, so that every machine rounds to the same float.
+            let logistic = |v: f32| (1.0 / (1.0 + (-f64::from(v)).exp())) as f32;
+            let table = if *sigmoid { q.floats(logistic) } else { q.floats(|v| v) };
             dequantize(&table, values.bytes(from)?, &from.image, y);
         }
         Op::Conv { conv, .. } => conv.run(values.bytes(from)?, &from.image, Target::Floats(y), scratch)?,

@@ -1,6 +1,5 @@
 //! Everything about a region that depends on the shape of its inputs: shapes and
-//! layouts of all values, the borders that convolutions read, and which buffer holds
-//! what when.
+//! layouts of all values, the borders that convolutions read, and where in memory each lies.
 
 use super::conv::READ_AHEAD;
 use super::geometry::Geometry;
@@ -9,6 +8,9 @@ use super::island::LeafKind;
 use super::region::{Op, Region, ResizeTo, Step};
 use crate::error::{Error, Result};
 use std::ops::RangeInclusive;
+
+/// What a model file and a shape cannot make us allocate.
+const MOST_ARENA_BYTES: usize = 1 << 30;
 
 /// A region bound to input shapes.
 pub struct Plan {
@@ -256,7 +258,7 @@ struct Value {
     floats: bool,
 }
 
-/// Steps over values, before buffers are assigned.
+/// Steps over values, before these have places.
 struct Draft {
     action: Action,
     inputs: Vec<(usize, Image)>,
@@ -296,6 +298,10 @@ impl Plan {
             }
         }
         let (steps, arena_bytes) = planner.place();
+        if arena_bytes > MOST_ARENA_BYTES {
+            let most = MOST_ARENA_BYTES >> 20;
+            return Err(Error::Inference(format!("inputs of {inputs:?} take more than {most} MiB of activations")));
+        }
         Ok(Self { steps, arena_bytes, output_shapes, macs })
     }
 }
@@ -543,9 +549,9 @@ struct Live {
 /// each at the lowest place that is free for its whole life (greedy by size: Pisarchyk and Lee,
 /// "Efficient Memory Management for Deep Neural Net Inference", 2020, arXiv:2001.03288).
 fn pack(values: &[Live]) -> (Vec<usize>, usize) {
-    /// Of a cache line.
+    /// Enough for floats, and as much as a cache line has, so that values share few.
     const ALIGNMENT: usize = 64;
-    let mut starts = vec![0; values.len()];
+    let mut starts = vec![0usize; values.len()];
     let mut placed: Vec<usize> = Vec::new();
     let mut order: Vec<usize> = (0..values.len()).filter(|&v| values[v].life.is_some()).collect();
     order.sort_by_key(|&v| std::cmp::Reverse(values[v].bytes));
@@ -557,18 +563,18 @@ fn pack(values: &[Live]) -> (Vec<usize>, usize) {
             other.as_ref().is_some_and(|other| other.start() <= life.end() && life.start() <= other.end())
         };
         let mut taken: Vec<(usize, usize)> =
-            placed.iter().filter(beside).map(|&v| (starts[v], starts[v] + values[v].bytes)).collect();
+            placed.iter().filter(beside).map(|&v| (starts[v], starts[v].saturating_add(values[v].bytes))).collect();
         taken.sort_unstable();
-        let mut start = 0;
+        let mut start = 0usize;
         for (from, to) in taken {
-            if start + values[value].bytes <= from {
+            if start.saturating_add(values[value].bytes) <= from {
                 break;
             }
-            start = start.max(to.next_multiple_of(ALIGNMENT));
+            start = start.max(to.checked_next_multiple_of(ALIGNMENT).unwrap_or(usize::MAX));
         }
         starts[value] = start;
         placed.push(value);
-        total = total.max(start + values[value].bytes);
+        total = total.max(start.saturating_add(values[value].bytes));
     }
     (starts, total)
 }

@@ -117,3 +117,36 @@ pub fn gather(x: &[u8], axes: &[(usize, usize)], y: &mut [u8]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gathering_reads_by_the_steps() {
+        let x: Vec<u8> = (0..240).map(|i| i as u8).collect();
+        for axes in [
+            vec![],
+            vec![(7, 1)],
+            vec![(5, 9)],
+            vec![(4, 60), (5, 12), (12, 1)],
+            vec![(3, 4), (20, 12), (4, 1)],
+            vec![(12, 1), (4, 60), (5, 12)],
+        ] {
+            let count = axes.iter().map(|axis| axis.0).product();
+            let mut y = vec![0; count];
+            gather(&x, &axes, &mut y);
+            let offset = |mut i: usize| {
+                axes.iter()
+                    .rev()
+                    .map(|&(length, step)| {
+                        let at = i % length;
+                        i /= length;
+                        at * step
+                    })
+                    .sum::<usize>()
+            };
+            assert_eq!(y, (0..count).map(|i| x[offset(i)]).collect::<Vec<_>>(), "{axes:?}");
+        }
+    }
+}

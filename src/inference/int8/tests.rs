@@ -145,7 +145,7 @@ impl Graph {
         let apart = rms(&(&unrounded - &expected));
         assert!(apart <= 0.13 * rms(&expected) + 0.01, "{what} in FP32: {apart} of {}", rms(&expected));
         let mut in_float = vec![];
-        for isa in Isa::available() {
+        for &isa in Isa::available() {
             let model = Model::for_isa(isa, &file).unwrap();
             in_float = model.in_float().to_vec();
             let ours = run(model);
@@ -301,8 +301,28 @@ tests! {
         };
         let [first, second, third] = run(&[&sigmoid, &a, &b]).try_into().unwrap();
         assert_eq!(run(&[&b, &sigmoid, &a]), [third, first.clone(), second.clone()]);
+        // Read by a quantization as well.
+        let again = g.quantize(&sigmoid, 0.004, false);
+        let again = g.dequantize(&again);
+        let network = Model::from_onnx(&g.file(&[&again, &sigmoid])).unwrap().network(input.shape()).unwrap();
+        let [again, beside] = network.run(input.view()).unwrap().try_into().unwrap();
+        assert_eq!(beside, first);
+        assert!(again.iter().zip(&first).all(|(a, b)| (a - b).abs() <= 0.0021 || *b > 0.5), "{again:?} {first:?}");
         let logistic = second.mapv(|v| 1.0 / (1.0 + (-v).exp()));
         assert!(first.iter().zip(&logistic).all(|(a, b)| (a - b).abs() < 1e-6));
+    }
+
+    fn floats_of_the_file_feed_a_region() {
+        let mut g = Graph::new(13, &[1, 4, 6, 5]);
+        let x = g.quantize("x", 0.0213, false);
+        let values: Vec<f32> = (0..4 * 6 * 5).map(|i| (i as f32 * 0.37).sin()).collect();
+        let constant = g.floats(&[1, 4, 6, 5], &values);
+        let constant = g.quantize(&constant, 0.01, false);
+        let q = g.quantization(0.03, false);
+        let y = g.node("QLinearAdd", [x.as_slice(), &constant, &q].concat(), &[]);
+        let [scale, zero] = q;
+        let y = g.dequantize(&[y, scale, zero]);
+        assert_eq!(g.check("a constant that is quantized", &y), Vec::<String>::new());
     }
 
     fn what_moves_bytes() {

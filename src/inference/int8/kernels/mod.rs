@@ -1,14 +1,15 @@
 //! Integer dot-product kernels: one file per instruction set behind one dispatch.
 //!
-//! Two shapes of work cover every convolution and every fully connected layer:
+//! Three shapes of work cover every convolution and every fully connected layer:
 //!
 //! * [`Gemm`]: all output channels of some pixels, in tiles of a few pixels by eight
 //!   channels. A pixel is a byte offset into the activations and every kernel row is
 //!   an offset relative to it, so there is no im2col buffer. Weights come as
 //!   [`Panels`].
 //! * [`Depthwise`]: all channels of some pixels where every channel has its own filter.
+//! * [`winograd`]: 3 × 3 convolutions of stride 1, with fewer products.
 //!
-//! Both end in registers: [`Requantize`] scales, applies a PReLU if there is one,
+//! All end in registers: [`Requantize`] scales, applies a PReLU if there is one,
 //! rounds and narrows the sums before they are stored as bytes.
 //!
 //! All paths add exactly the same integers and round the same floats: results are
@@ -253,12 +254,16 @@ impl Isa {
 
     /// The fastest kernel that is exact on this machine.
     pub fn best() -> Isa {
-        static BEST: std::sync::OnceLock<Isa> = std::sync::OnceLock::new();
-        *BEST.get_or_init(|| Self::available().last().copied().unwrap_or(Self::SCALAR))
+        Self::available().last().copied().unwrap_or(Self::SCALAR)
     }
 
-    /// Every kernel that can run here and has proved itself, the slowest first.
-    pub fn available() -> Vec<Isa> {
+    /// Every kernel that can run here and has proved itself, the fastest last.
+    pub fn available() -> &'static [Isa] {
+        static AVAILABLE: std::sync::OnceLock<Vec<Isa>> = std::sync::OnceLock::new();
+        AVAILABLE.get_or_init(Self::proved)
+    }
+
+    fn proved() -> Vec<Isa> {
         let mut all = vec![Set::Scalar];
         #[cfg(target_arch = "wasm32")]
         all.push(Set::Simd128);
@@ -319,18 +324,20 @@ impl Isa {
 
     /// The instruction set to use instead where many weights would have to be split.
     pub fn without_splitting(self) -> Isa {
-        match self.0 {
+        let words = match self.0 {
             #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
             Set::RelaxedPairs => Isa(Set::Simd128),
             #[cfg(target_arch = "x86_64")]
             Set::Avx2 => Isa(Set::Avx2Words),
             _ => self,
-        }
+        };
+        if Self::available().contains(&words) { words } else { self }
     }
 
     /// The instruction set to use for a 3 × 3 convolution by [`winograd`], if that is faster: where bytes
     /// are multiplied exactly, not in layers of many channels. Their pictures are small, and weights
     /// that serve few tiles are not worth their transform (`README.md`).
+    #[cfg_attr(target_arch = "aarch64", allow(unused_variables, unreachable_code))] // None there.
     pub fn for_winograd(self, in_channels: usize) -> Option<Isa> {
         let (isa, most_channels) = match self.0 {
             #[cfg(target_arch = "wasm32")]
@@ -351,7 +358,7 @@ impl Isa {
             Set::Avx512Vnni => (Set::Avx512VnniWords, 128),
             _ => return None,
         };
-        (in_channels <= most_channels).then_some(Isa(isa))
+        (in_channels <= most_channels && Self::available().contains(&Isa(isa))).then_some(Isa(isa))
     }
 
     /// Share of split weights above which that is better ([`Panels::split_share`]): the second
@@ -448,7 +455,8 @@ impl Isa {
         }
     }
 
-    /// A 3 × 3 convolution of some tiles. Panics for what [`Isa::for_winograd`] does not name.
+    /// A 3 × 3 convolution. Panics for what [`Isa::for_winograd`] does not name.
+    #[cfg_attr(target_arch = "aarch64", allow(unused_variables, unused_macros))]
     pub fn winograd(self, w: &Winograd<'_>, y: &mut [u8], requantize: &Requantize, buffers: &mut Buffers) {
         w.check(y.len());
         assert!(w.panels.isa() == self, "panels of another kernel");

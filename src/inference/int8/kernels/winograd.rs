@@ -4,7 +4,7 @@
 //!
 //! For a tile of 4 × 4 outputs, which reads 6 × 6 inputs, `y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A`:
 //! 36 products per pair of channels instead of 144, and in each of the 36 places a plain
-//! matrix product over channels. `G` has fractions; its rows are multiplied by 4, 6, 6, 24, 24, 1
+//! matrix product over channels. `G` has fractions; its rows are multiplied by 4, −6, −6, 24, 24, 1
 //! and `A`'s columns by what makes that 24 everywhere, so that sums come out 24² = 576 times as
 //! large as they should be. Everything is exact:
 //!
@@ -121,13 +121,15 @@ fn of_weights(in_channels: usize) -> usize {
 
 /// Tiles whose transformed activations are kept at a time: whole groups.
 fn tiles_at_once(in_channels: usize) -> usize {
-    (STRIP / (PLACES * padded(in_channels))).next_multiple_of(GROUP)
+    (STRIP / (PLACES * padded(in_channels))).max(1).next_multiple_of(GROUP)
 }
 
 impl Winograd<'_> {
     /// Asserts that nothing is read or written outside of the slices of `output` bytes.
     pub(super) fn check(&self, output: usize) {
         let (x, y, panels) = (self.input, self.output, self.panels);
+        // Sizes whose products below do not overflow.
+        assert!([x, y].iter().all(|image| image.with_border(image.border).is_ok()), "images too large");
         let side = |pad: usize, from: usize, to: usize| x.border >= pad && to + 2 <= from + x.border + pad;
         assert!(side(self.pad[0], x.height, y.height) && side(self.pad[1], x.width, y.width), "output too large");
         assert!(x.bytes() + READ_AHEAD <= self.activations.len(), "kernel would read past the activations");

@@ -1,5 +1,6 @@
 //! x86-64 AVX2: `vpmaddubsw` for the products (u8 × s8, pairs within 16 bits: see
-//! [`super::WeightLimit::Pairs`]), `vpmaddwd` with ones to widen.
+//! [`super::WeightLimit::Pairs`]), `vpmaddwd` with ones to widen; or `vpmaddwd` on words, which
+//! Winograd's algorithm takes as well.
 
 use super::panels::Correction;
 use super::requantize::MAGIC;
@@ -241,8 +242,29 @@ impl<const FINISH: u8> winograd::Kernel for Avx2<FINISH> {
     }
 }
 
-impl winograd::Multiply for Words {
+/// The dot instruction on words of a 256-bit instruction set, for [`winograd::run`].
+pub trait DotWords {
+    /// As many sums as hide its latency and fit the registers.
+    const MOST_TILES: usize;
+
+    /// `acc` and the two products of each lane.
+    ///
+    /// # Safety
+    /// The instruction is present.
+    unsafe fn dot(acc: __m256i, weights: __m256i, activations: __m256i) -> __m256i;
+}
+
+impl DotWords for Words {
     const MOST_TILES: usize = 8;
+
+    #[inline(always)]
+    unsafe fn dot(acc: __m256i, weights: __m256i, activations: __m256i) -> __m256i {
+        unsafe { _mm256_add_epi32(acc, _mm256_madd_epi16(weights, activations)) }
+    }
+}
+
+impl<D: DotWords> winograd::Multiply for D {
+    const MOST_TILES: usize = D::MOST_TILES;
 
     #[inline(always)]
     unsafe fn multiply<const TILES: usize>(
@@ -258,7 +280,7 @@ impl winograd::Multiply for Words {
                 let w = _mm256_loadu_si256(weights.add(pair * 16).cast());
                 for (t, acc) in acc.iter_mut().enumerate() {
                     let x = activations.add(t * stride + pair * 2).cast::<i32>().read_unaligned();
-                    *acc = _mm256_add_epi32(*acc, _mm256_madd_epi16(w, _mm256_set1_epi32(x)));
+                    *acc = D::dot(*acc, w, _mm256_set1_epi32(x));
                 }
             }
             for (t, acc) in acc.into_iter().enumerate() {

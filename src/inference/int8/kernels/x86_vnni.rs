@@ -1,12 +1,12 @@
 //! x86-64 VNNI: `vpdpbusd`, four products u8 × s8 per lane, exact. The same on two sets of
 //! machines: AVX-VNNI (Alder Lake, Zen 5 and later) and AVX-512 VNNI with VL (Ice Lake,
-//! Zen 4 and later).
+//! Zen 4 and later). For Winograd's algorithm `vpdpwssd`, two products of words.
 //!
 //! 256 bits on both: the sums of 4 pixels × 16 channels are eight chains, enough to hide the
 //! instruction's latency, and no clock is lost to 512-bit registers.
 
 use super::winograd::{self, Buffers, Winograd};
-use super::x86_avx2::{Avx2, Store};
+use super::x86_avx2::{Avx2, DotWords, Store};
 use super::{BLOCK, Depthwise, Gemm, Target};
 use core::arch::x86_64::*;
 
@@ -157,31 +157,13 @@ macro_rules! winograd {
 
         struct $multiply;
 
-        impl winograd::Multiply for $multiply {
+        impl DotWords for $multiply {
             const MOST_TILES: usize = $most;
 
             #[inline(always)]
-            unsafe fn multiply<const TILES: usize>(
-                activations: *const i16,
-                stride: usize,
-                weights: *const i16,
-                pairs: usize,
-                sums: *mut i32,
-            ) {
+            unsafe fn dot(acc: __m256i, weights: __m256i, activations: __m256i) -> __m256i {
                 // SAFETY: the caller's.
-                unsafe {
-                    let mut acc = [_mm256_setzero_si256(); TILES];
-                    for pair in 0..pairs {
-                        let w = _mm256_loadu_si256(weights.add(pair * 16).cast());
-                        for (t, acc) in acc.iter_mut().enumerate() {
-                            let x = activations.add(t * stride + pair * 2).cast::<i32>().read_unaligned();
-                            *acc = $dot(*acc, w, _mm256_set1_epi32(x));
-                        }
-                    }
-                    for (t, acc) in acc.into_iter().enumerate() {
-                        _mm256_storeu_si256(sums.add(t * BLOCK).cast(), acc);
-                    }
-                }
+                unsafe { $dot(acc, weights, activations) }
             }
         }
     };
