@@ -307,7 +307,10 @@ tests! {
         let network = Model::from_onnx(&g.file(&[&again, &sigmoid])).unwrap().network(input.shape()).unwrap();
         let [again, beside] = network.run(input.view()).unwrap().try_into().unwrap();
         assert_eq!(beside, first);
-        assert!(again.iter().zip(&first).all(|(a, b)| (a - b).abs() <= 0.0021 || *b > 0.5), "{again:?} {first:?}");
+        // Within half a step, but for what lies above the largest quantized value.
+        let most = again.iter().copied().fold(0.0, f32::max);
+        let near = |(a, b): (&f32, &f32)| (a - b).abs() <= 0.00201 || (*a == most && b > a);
+        assert!(again.iter().zip(&first).all(near), "{again:?} {first:?}");
         let logistic = second.mapv(|v| 1.0 / (1.0 + (-v).exp()));
         assert!(first.iter().zip(&logistic).all(|(a, b)| (a - b).abs() < 1e-6));
     }

@@ -186,7 +186,7 @@ impl winograd::Multiply for Words {
         pairs: usize,
         sums: *mut i32,
     ) {
-        // SAFETY: see above.
+        // `TILES` is 4, the most there are. SAFETY: see above.
         unsafe {
             let tiles: [*const i16; 4] = core::array::from_fn(|t| activations.add(t * stride));
             let mut w = weights;

@@ -153,6 +153,9 @@ pub unsafe fn winograd<const FINISH: u8>(w: &Winograd<'_>, target: Target<'_>, b
     unsafe { winograd::run::<Avx2<FINISH>, Words>(w, &target, buffers) }
 }
 
+// SAFETY: in all implementations below the caller has AVX2 or what builds on it, and pointers that
+// lead to what is read or written.
+
 /// For [`winograd`], and for that of VNNI.
 pub struct Avx2<const FINISH: u8>;
 
@@ -162,7 +165,6 @@ pub struct Words(__m256i);
 #[derive(Clone, Copy)]
 pub struct Eight(__m256i);
 
-// SAFETY: in all of these the caller has AVX2, and pointers that lead to what is read or written.
 impl winograd::Lanes for Words {
     #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {
