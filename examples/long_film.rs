@@ -10,7 +10,7 @@
 
 use framesift::faces::Face;
 use framesift::faces::pack::Pack;
-use framesift::frame::FrameLayout;
+use framesift::frame::{Frame, FrameLayout};
 use framesift::manifest::{Options, Video};
 use framesift::pipeline::{Measurer, Session};
 use std::error::Error;
@@ -90,7 +90,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
             data.resize(FrameLayout::i420_len(WIDTH, HEIGHT), 128);
             shot.paint(&mut data[..WIDTH * HEIGHT]);
-            let measured = measurer.measure(&layout, &data)?;
+            let measured = measurer.measure(&Frame::new(&layout, &data)?)?;
             let candidate = session.push(i as f64 / FRAMES_PER_S, 1.0 / FRAMES_PER_S, measured, &layout, &mut data)?;
             ready.extend(candidate.map(|c| c.index));
         }

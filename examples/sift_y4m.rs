@@ -63,7 +63,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         offsets.push(input.stream_position()?);
         let mut data = vec![0; FrameLayout::i420_len(width, height)];
         input.read_exact(&mut data)?;
-        let measured = measurer.measure(&layout, &data)?;
+        let measured = measurer.measure(&Frame::new(&layout, &data)?)?;
         let time_s = session.frames() as f64 * frame_s;
         if let Some(candidate) = session.push(time_s, frame_s, measured, &layout, &mut data)? {
             analyze(&mut session, candidate)?;

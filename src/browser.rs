@@ -196,7 +196,7 @@ impl Scan {
     pub fn commit(&mut self, time_s: f64, duration_s: f64, layout: JsValue) -> Result<(), JsError> {
         let layout = from_js(layout)?;
         let data = self.open.take().ok_or_else(|| JsError::new("commit without reserve"))?;
-        let measured = self.measurer.measure(&layout, &data).map_err(js_error)?;
+        let measured = Frame::new(&layout, &data).and_then(|frame| self.measurer.measure(&frame)).map_err(js_error)?;
         self.batch_bytes += data.len();
         self.batch.push(Slot { time_s, duration_s, measured, layout, data });
         Ok(())
@@ -357,7 +357,7 @@ impl Scan {
     pub fn measure_only(&mut self, layout: JsValue) -> Result<(), JsError> {
         let layout = from_js(layout)?;
         let data = self.open.take().ok_or_else(|| JsError::new("nothing was reserved"))?;
-        self.measurer.measure(&layout, &data).map_err(js_error)?;
+        Frame::new(&layout, &data).and_then(|frame| self.measurer.measure(&frame)).map_err(js_error)?;
         self.spare.push(data);
         Ok(())
     }

@@ -9,7 +9,7 @@ pub mod hardware;
 mod layout;
 
 use crate::error::{Error, Result};
-use crate::frame::{FrameLayout, Transfer};
+use crate::frame::{Frame, FrameLayout, Transfer};
 use crate::journal::Checkpoint;
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::packet::Ref as _;
@@ -317,14 +317,20 @@ impl Reader {
 
     /// The next frame, its pixels in `buffer`; `None` after the last one.
     pub fn decode(&mut self, buffer: Vec<u8>) -> Result<Option<Decoded>> {
+        self.next().map(|time_s| self.copy(time_s, buffer)).transpose()
+    }
+
+    /// The next frame, looked at where the decoder has it: its time, how long it is shown, both in seconds, and what was
+    /// seen. `None` after the last one.
+    pub fn decode_in_place<T>(&mut self, see: impl FnOnce(&Frame<'_>) -> Result<T>) -> Result<Option<(f64, f64, T)>> {
+        let Some(time_s) = self.next() else { return Ok(None) };
+        self.show(see).map(|(duration_s, seen)| Some((time_s, duration_s, seen)))
+    }
+
+    /// Decodes the next frame of all; returns its time.
+    fn next(&mut self) -> Option<f64> {
         self.wanted_s = f64::NEG_INFINITY;
-        match self.advance() {
-            Some(time_s) => {
-                self.tally.frames += 1;
-                self.copy(time_s, buffer).map(Some)
-            }
-            None => Ok(None),
-        }
+        self.advance().inspect(|_| self.tally.frames += 1)
     }
 
     /// The frame that is shown at `time_s`, to be found where key frames are at `keys_s`;
@@ -533,11 +539,17 @@ impl Reader {
     }
 
     fn copy(&mut self, time_s: f64, mut data: Vec<u8>) -> Result<Decoded> {
+        let (duration_s, layout) = self.show(|frame| Ok(frame.pack(&mut data)))?;
+        Ok(Decoded { time_s, duration_s, layout, data })
+    }
+
+    /// Shows the decoded frame; returns how long it is shown, in seconds, and what was seen.
+    fn show<T>(&mut self, see: impl FnOnce(&Frame<'_>) -> Result<T>) -> Result<(f64, T)> {
         let duration_s = self.duration_of_frame();
         let pixel_shape = self.pixel_shape.unwrap_or(self.frame.aspect_ratio());
         let fetched = hardware::fetched(&self.frame)?;
-        let layout = layout::copy(fetched.as_ref().unwrap_or(&self.frame), self.turn, pixel_shape, &mut data)?;
-        Ok(Decoded { time_s, duration_s, layout, data })
+        let seen = layout::show(fetched.as_ref().unwrap_or(&self.frame), self.turn, pixel_shape, see)?;
+        Ok((duration_s, seen))
     }
 }
 

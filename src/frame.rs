@@ -266,8 +266,12 @@ pub(crate) fn resize_by(
 #[derive(Clone, Copy)]
 pub struct Frame<'a> {
     layout: &'a FrameLayout,
-    data: &'a [u8],
+    /// From each plane's first sample on.
+    planes: [&'a [u8]; MOST_PLANES],
 }
+
+/// Planes of the formats that have most.
+pub const MOST_PLANES: usize = 3;
 
 /// Luma and chroma of one frame, 8 bits each, chroma at its own resolution.
 pub struct YuvPlanes {
@@ -282,21 +286,27 @@ pub struct YuvPlanes {
 impl<'a> Frame<'a> {
     /// Checks once that every row of every plane lies within `data`.
     pub fn new(layout: &'a FrameLayout, data: &'a [u8]) -> Result<Self> {
+        let from =
+            |plane: usize| layout.planes.get(plane).and_then(|plane| data.get(plane.offset..)).unwrap_or_default();
+        Self::of_planes(layout, std::array::from_fn(from))
+    }
+
+    /// The same of planes that lie apart, each from its first sample on, whatever offset its layout names.
+    pub fn of_planes(layout: &'a FrameLayout, planes: [&'a [u8]; MOST_PLANES]) -> Result<Self> {
         if layout.width == 0 || layout.height == 0 || layout.display_width == 0 || layout.display_height == 0 {
             return Err(Error::Frame(format!("empty picture {}×{}", layout.width, layout.height)));
         }
         if !matches!(layout.rotation_deg, 0 | 90 | 180 | 270) {
             return Err(Error::Frame(format!("rotation of {}° is not a right angle", layout.rotation_deg)));
         }
-        let frame = Self { layout, data };
+        let frame = Self { layout, planes };
         for (index, (row_bytes, rows)) in frame.plane_sizes().into_iter().enumerate() {
             let plane = layout.planes.get(index).ok_or_else(|| Error::Frame(format!("plane {index} is missing")))?;
-            let end =
-                plane.stride.checked_mul(rows - 1).and_then(|n| n.checked_add(plane.offset)?.checked_add(row_bytes));
-            if plane.stride < row_bytes || end.is_none_or(|end| end > data.len()) {
+            let end = plane.stride.checked_mul(rows - 1).and_then(|n| n.checked_add(row_bytes));
+            if plane.stride < row_bytes || end.is_none_or(|end| end > planes[index].len()) {
                 return Err(Error::Frame(format!(
-                    "plane {index} needs {rows} rows of {row_bytes} bytes at {plane:?}, the frame has {} bytes",
-                    data.len()
+                    "plane {index} needs {rows} rows of {row_bytes} bytes at {plane:?}, the frame has {} bytes for it",
+                    planes[index].len()
                 )));
             }
         }
@@ -313,9 +323,23 @@ impl<'a> Frame<'a> {
     }
 
     fn row(&self, plane: usize, row: usize, bytes: usize) -> &'a [u8] {
-        let p = self.layout.planes[plane];
-        let start = p.offset + row * p.stride;
-        &self.data[start..start + bytes]
+        let start = row * self.layout.planes[plane].stride;
+        &self.planes[plane][start..start + bytes]
+    }
+
+    /// Copies the planes into `data`, one after the other and without padding.
+    pub fn pack(&self, data: &mut Vec<u8>) -> FrameLayout {
+        data.clear();
+        let mut layout = self.layout.clone();
+        layout.planes.clear();
+        for (plane, (row_bytes, rows)) in self.plane_sizes().into_iter().enumerate() {
+            layout.planes.push(PlaneLayout { offset: data.len(), stride: row_bytes });
+            match self.layout.planes[plane].stride == row_bytes {
+                true => data.extend_from_slice(&self.planes[plane][..row_bytes * rows]),
+                false => (0..rows).for_each(|y| data.extend_from_slice(self.row(plane, y, row_bytes))),
+            }
+        }
+        layout
     }
 
     /// Planes at no more than `max_width` columns: whole blocks of `k × k`

@@ -19,7 +19,7 @@ use crate::dataset::{self, Dataset};
 use crate::decode::{Decoded, Decoding, Reader, Tally};
 use crate::error::{Error, Result};
 use crate::faces::pack::Pack;
-use crate::frame::Transfer;
+use crate::frame::{Frame, Transfer};
 use crate::inference::Engine;
 use crate::journal::{Checkpoint, Replay};
 use crate::manifest::{KeptFace, Manifest, Options, Video};
@@ -151,7 +151,7 @@ fn read(
             reader.resume_at_end(session.frames(), checkpoint);
         } else if let Some(last) = reader.resume(last_s, session.frames(), &checkpoint)? {
             // Some measures are differences to the frame before.
-            measurer.measure(&last.layout, &last.data)?;
+            measurer.measure(&Frame::new(&last.layout, &last.data)?)?;
         } else {
             // What is recorded cannot be gone on from; it is found again.
             faces.start_again()?;
@@ -162,7 +162,11 @@ fn read(
     let waiting = options.batch.min(MOST_WAITING_BYTES / reader.frame_bytes().max(1)).max(1);
     let (send, frames) = sync_channel::<Sent>(waiting);
     let (give_back, spare) = channel();
-    let decode = move || if ended { Ok(reader) } else { decode_all(reader, measurer, options.batch, &send, &spare) };
+    let pixels = faces.pool.is_some();
+    let decode = move || match ended {
+        true => Ok(reader),
+        false => decode_all(reader, measurer, options.batch, pixels, &send, &spare),
+    };
     let mut reader = std::thread::scope(|scope| {
         let decoding = scope.spawn(decode);
         let mut take = || -> Result<()> {
@@ -224,22 +228,33 @@ fn read(
     Ok(Scanned { session, reader, tally, video, timings_s: BTreeMap::new() })
 }
 
+/// Decodes and measures all frames. With their pixels, or, where nobody looks at those, only what was measured.
 fn decode_all(
     mut reader: Reader,
     mut measurer: Measurer,
     batch: usize,
+    pixels: bool,
     send: &SyncSender<Sent>,
     spare: &Receiver<Vec<u8>>,
 ) -> Result<Reader> {
-    while let Some(frame) = reader.decode(spare.try_recv().unwrap_or_default())? {
-        let measured = measurer.measure(&frame.layout, &frame.data)?;
+    loop {
+        let mut data = spare.try_recv().unwrap_or_default();
+        let seen = reader.decode_in_place(|frame| {
+            if !pixels {
+                return Ok((measurer.measure(frame)?, frame.layout().clone()));
+            }
+            let layout = frame.pack(&mut data);
+            // The copy is what is in the cache now.
+            Ok((measurer.measure(&Frame::new(&layout, &data)?)?, layout))
+        })?;
+        let Some((time_s, duration_s, (measured, layout))) = seen else { return Ok(reader) };
         let full = reader.tally().frames.is_multiple_of(batch as u64);
         let checkpoint = full.then(|| reader.checkpoint());
+        let frame = Decoded { time_s, duration_s, layout, data };
         if send.send((frame, measured, checkpoint)).is_err() {
-            break;
+            return Ok(reader);
         }
     }
-    Ok(reader)
 }
 
 /// The candidates' way through the pool, and what is recorded of it.

@@ -276,7 +276,7 @@ fn broken(error: serde_json::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::FrameLayout;
+    use crate::frame::{Frame, FrameLayout};
     use crate::pipeline::Measurer;
     use crate::sampling::Detector;
 
@@ -288,7 +288,7 @@ mod tests {
     fn measured(shift: usize) -> Measured {
         let layout = FrameLayout::i420(64, 48);
         let data: Vec<u8> = (0..FrameLayout::i420_len(64, 48)).map(|i| ((i + shift) * 37 % 251) as u8).collect();
-        Measurer::new(&Detector::Default).unwrap().measure(&layout, &data).unwrap()
+        Measurer::new(&Detector::Default).unwrap().measure(&Frame::new(&layout, &data).unwrap()).unwrap()
     }
 
     fn bytes(measured: &Measured) -> Vec<u8> {

@@ -88,10 +88,9 @@ impl Measurer {
     }
 
     /// Measures the next frame.
-    pub fn measure(&mut self, layout: &FrameLayout, data: &[u8]) -> Result<Measured> {
-        let frame = Frame::new(layout, data)?;
-        let features = Features::measure(&frame)?;
-        let measure = self.meter.as_mut().map_or(0.0, |meter| meter.measure(&frame) as f32);
+    pub fn measure(&mut self, frame: &Frame<'_>) -> Result<Measured> {
+        let features = Features::measure(frame)?;
+        let measure = self.meter.as_mut().map_or(0.0, |meter| meter.measure(frame) as f32);
         Ok(Measured { features, measure })
     }
 }

@@ -6,7 +6,7 @@
 use framesift::error::Error;
 use framesift::faces::Face;
 use framesift::faces::pack::PackSpec;
-use framesift::frame::FrameLayout;
+use framesift::frame::{Frame, FrameLayout};
 use framesift::manifest::{Manifest, Options, PersonEdit, Video};
 use framesift::pipeline::{Measurer, Session};
 use framesift::sampling::Detector;
@@ -46,7 +46,7 @@ fn scanned() -> Session {
         let mut data: Vec<u8> = (0..FrameLayout::i420_len(WIDTH, HEIGHT))
             .map(|at| ((at * (3 + 2 * scene) + i * 5) % 256) as u8 / 2 + scene as u8 * 40)
             .collect();
-        let measured = measurer.measure(&layout, &data).unwrap();
+        let measured = measurer.measure(&Frame::new(&layout, &data).unwrap()).unwrap();
         let candidate = session.push(i as f64 / 25.0, 0.04, measured, &layout, &mut data).unwrap();
         candidates.extend(candidate.map(|c| c.index));
     }

@@ -6,7 +6,7 @@ mod parity;
 use framesift::faces::pack::{Pack, PackSpec};
 use framesift::faces::quality::Flag;
 use framesift::faces::{Face, FaceAnalyzer};
-use framesift::frame::FrameLayout;
+use framesift::frame::{Frame, FrameLayout};
 use framesift::inference::Engine;
 use framesift::manifest::{Manifest, Options, Video};
 use framesift::pipeline::{Measurer, Session};
@@ -89,7 +89,7 @@ fn scan(frames: Vec<Vec<u8>>, options: &Options) -> Session {
     let mut session = Session::new(options, total as f64 / 25.0);
     let mut measurer = Measurer::new(&options.detector).unwrap();
     for (i, data) in frames.iter().enumerate() {
-        let measured = measurer.measure(&layout, data).unwrap();
+        let measured = measurer.measure(&Frame::new(&layout, data).unwrap()).unwrap();
         session.push(i as f64 / 25.0, 0.04, measured, &layout, &mut data.clone()).unwrap();
     }
     session.finish();

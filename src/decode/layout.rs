@@ -1,7 +1,7 @@
-//! FFmpeg's frames as [`FrameLayout`] and bytes.
+//! FFmpeg's frames as [`Frame`]s.
 
 use crate::error::{Error, Result};
-use crate::frame::{ColorMatrix, FrameLayout, PixelFormat, PlaneLayout, Transfer};
+use crate::frame::{ColorMatrix, Frame, FrameLayout, PixelFormat, PlaneLayout, Transfer};
 use ffmpeg_next::format::Pixel;
 use ffmpeg_next::software::scaling;
 use ffmpeg_next::{Rational, color, format, frame, packet};
@@ -46,12 +46,17 @@ impl Turn {
     }
 }
 
-/// Copies a frame's planes, row by row without padding, and says what they are. Formats
-/// that the rest of the crate does not read are converted first.
-pub fn copy(frame: &frame::Video, turn: Turn, pixel_shape: Rational, data: &mut Vec<u8>) -> Result<FrameLayout> {
+/// Shows a frame's planes where the decoder has them. Formats that the rest of the crate does not read are converted
+/// first.
+pub fn show<T>(
+    frame: &frame::Video,
+    turn: Turn,
+    pixel_shape: Rational,
+    see: impl FnOnce(&Frame<'_>) -> Result<T>,
+) -> Result<T> {
     let upside_down = (0..frame.planes()).any(|plane| (frame.stride(plane) as isize) < 0);
     if let Some(format) = known(frame.format()).filter(|_| !upside_down) {
-        return Ok(copy_known(frame, format, turn, pixel_shape, data));
+        return show_known(frame, format, turn, pixel_shape, see);
     }
     let (target, format) = substitute(frame.format());
     let (width, height) = (frame.width(), frame.height());
@@ -65,40 +70,29 @@ pub fn copy(frame: &frame::Video, turn: Turn, pixel_shape: Rational, data: &mut 
     let name = name(frame.format());
     let became_limited = name.starts_with("gray") || name.starts_with("ya") || name.starts_with("yuvj");
     converted.set_color_range(if became_limited { color::Range::MPEG } else { frame.color_range() });
-    Ok(copy_known(&converted, format, turn, pixel_shape, data))
+    show_known(&converted, format, turn, pixel_shape, see)
 }
 
-/// Bytes of a frame of such pixels as [`copy`] hands it out.
+/// Bytes of a frame of such pixels, packed.
 pub fn bytes(format: Pixel, width: u32, height: u32) -> usize {
     let format = known(format).unwrap_or_else(|| substitute(format).1);
     format.plane_sizes(width as usize, height as usize).into_iter().map(|(bytes, rows)| bytes * rows).sum()
 }
 
-fn copy_known(
+fn show_known<T>(
     frame: &frame::Video,
     format: PixelFormat,
     turn: Turn,
     pixel_shape: Rational,
-    data: &mut Vec<u8>,
-) -> FrameLayout {
+    see: impl FnOnce(&Frame<'_>) -> Result<T>,
+) -> Result<T> {
     let (width, height) = (frame.width() as usize, frame.height() as usize);
-    data.clear();
-    let mut planes = Vec::new();
-    for (plane, (row_bytes, rows)) in format.plane_sizes(width, height).into_iter().enumerate() {
-        planes.push(PlaneLayout { offset: data.len(), stride: row_bytes });
-        let stride = frame.stride(plane);
-        let bytes = frame.data(plane);
-        match stride == row_bytes {
-            true => data.extend_from_slice(&bytes[..row_bytes * rows]),
-            false => bytes.chunks(stride).take(rows).for_each(|row| data.extend_from_slice(&row[..row_bytes])),
-        }
-    }
     let (display_width, display_height) = turn.shown(frame.width(), frame.height(), pixel_shape);
-    FrameLayout {
+    let layout = FrameLayout {
         format,
         width,
         height,
-        planes,
+        planes: (0..frame.planes()).map(|plane| PlaneLayout { offset: 0, stride: frame.stride(plane) }).collect(),
         rotation_deg: turn.rotation_deg,
         flip: turn.flip,
         display_width: display_width as usize,
@@ -114,7 +108,9 @@ fn copy_known(
         full_range: frame.color_range() == color::Range::JPEG
             || matches!(frame.format(), Pixel::YUVJ420P | Pixel::YUVJ422P | Pixel::YUVJ444P),
         transfer: transfer(frame.color_transfer_characteristic()),
-    }
+    };
+    let plane = |plane| if plane < frame.planes() { frame.data(plane) } else { &[] };
+    see(&Frame::of_planes(&layout, std::array::from_fn(plane))?)
 }
 
 /// How samples follow from light.

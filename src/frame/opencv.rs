@@ -39,7 +39,7 @@ impl Frame<'_> {
     /// conversion has it.
     pub fn sampled_bgr(&self, width: usize, height: usize) -> Picture {
         let l = self.layout;
-        let byte = |p: usize, x: usize, y: usize| self.data[l.planes[p].offset + y * l.planes[p].stride + x];
+        let byte = |p: usize, x: usize, y: usize| self.planes[p][y * l.planes[p].stride + x];
         let to_bgr = |yuv| bgr(yuv, if l.full_range { &FULL_RANGE } else { &LIMITED_RANGE });
         let pixels = match l.format.family() {
             Family::Planar { sub_x, sub_y, bits: 8 } => self.sampled(width, height, |x, y| {

@@ -272,49 +272,71 @@ impl Plane {
     /// 2^27 samples.
     pub fn cell_means<const W: usize, const H: usize>(&self) -> [[u8; W]; H] {
         let columns: [Covered; W] = std::array::from_fn(|cell| Covered::by(cell, W, self.width));
-        // Rows first, whole rows in 16 bits as long as they hold them: many samples at a time.
-        const ROWS_IN_16_BITS: usize = 257;
         let mut sums = vec![0u32; self.width];
         let mut whole = vec![0u16; self.width];
-        let row = |y: usize| &self.data[y * self.width..(y + 1) * self.width];
+        let rows = |from: usize, to: usize| &self.data[from * self.width..to * self.width];
+        let row = |y: usize| rows(y, y + 1);
         let area = (self.width * self.height) as f64;
-        std::array::from_fn(|cell| {
-            let rows = Covered::by(cell, H, self.height);
-            let ends = row(rows.first).iter().zip(row(rows.last));
+        let mut means = [[0; W]; H];
+        for (cell, means) in means.iter_mut().enumerate() {
+            let Covered { first, last, first_share, last_share } = Covered::by(cell, H, self.height);
+            let ends = row(first).iter().zip(row(last));
             for (sum, (&first, &last)) in sums.iter_mut().zip(ends) {
-                *sum = rows.first_share * u32::from(first) + rows.last_share * u32::from(last);
+                *sum = first_share * u32::from(first) + last_share * u32::from(last);
             }
-            for from in (rows.first + 1..rows.last).step_by(ROWS_IN_16_BITS) {
-                whole.fill(0);
-                let mut rows = (from..rows.last.min(from + ROWS_IN_16_BITS)).map(row);
-                while let Some(first) = rows.next() {
-                    match rows.next() {
-                        Some(second) => add_rows(&mut whole, first, second),
-                        None => add_row(&mut whole, first),
-                    }
-                }
+            for from in (first + 1..last).step_by(ROWS_IN_16_BITS) {
+                add_rows(rows(from, last.min(from + ROWS_IN_16_BITS)), &mut whole);
                 sums.iter_mut().zip(&whole).for_each(|(sum, &whole)| *sum += H as u32 * u32::from(whole));
             }
-            columns.map(|columns| {
+            for (mean, columns) in means.iter_mut().zip(&columns) {
                 let between: u32 = sums[columns.first..columns.last].iter().skip(1).sum();
                 let ends = u64::from(columns.first_share) * u64::from(sums[columns.first])
                     + u64::from(columns.last_share) * u64::from(sums[columns.last]);
-                ((W as u64 * u64::from(between) + ends) as f64 / area + 0.5) as u8
-            })
-        })
+                *mean = ((W as u64 * u64::from(between) + ends) as f64 / area + 0.5) as u8;
+            }
+        }
+        means
     }
 }
 
-// Functions of their own, for compilers to know that the sums are no part of the rows.
+/// Rows whose columns' sums fit 16 bits.
+const ROWS_IN_16_BITS: usize = 257;
 
-#[inline(never)]
-fn add_row(sums: &mut [u16], row: &[u8]) {
-    sums.iter_mut().zip(row).for_each(|(sum, &v)| *sum += u16::from(v));
+/// Sums of the columns of some rows, as wide as `sums`.
+fn add_rows(rows: &[u8], sums: &mut [u16]) {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") {
+        // SAFETY: the processor has AVX2.
+        return unsafe { add_rows_avx2(rows, sums) };
+    }
+    add_rows_portable(rows, sums);
 }
 
-#[inline(never)]
-fn add_rows(sums: &mut [u16], first: &[u8], second: &[u8]) {
-    sums.iter_mut().zip(first).zip(second).for_each(|((sum, &a), &b)| *sum += u16::from(a) + u16::from(b));
+/// Compiled once more, for vectors of twice the length.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn add_rows_avx2(rows: &[u8], sums: &mut [u16]) {
+    add_rows_portable(rows, sums);
+}
+
+/// A few columns at a time, whose sums stay in registers.
+#[inline(always)]
+fn add_rows_portable(rows: &[u8], sums: &mut [u16]) {
+    const COLUMNS: usize = 32;
+    let width = sums.len();
+    let (tiles, rest) = sums.as_chunks_mut::<COLUMNS>();
+    let done = COLUMNS * tiles.len();
+    for (i, sums) in tiles.iter_mut().enumerate() {
+        *sums = [0; COLUMNS];
+        for row in rows.chunks_exact(width) {
+            let columns = &row[COLUMNS * i..][..COLUMNS];
+            sums.iter_mut().zip(columns).for_each(|(sum, &v)| *sum += u16::from(v));
+        }
+    }
+    rest.fill(0);
+    for row in rows.chunks_exact(width) {
+        rest.iter_mut().zip(&row[done..]).for_each(|(sum, &v)| *sum += u16::from(v));
+    }
 }
 
 /// The samples along one side of a picture that one of `cells` cells covers. Shares are

@@ -65,11 +65,18 @@ impl Thumb {
     /// Share of grid cells whose colour differs visibly, 0–1.
     pub fn changed_share(&self, other: &Thumb) -> f32 {
         /// Sum of the three channels' differences that counts as visible.
-        const VISIBLE: u32 = 8;
-        let cell = |i: usize| -> u32 {
-            (0..3).map(|c| u32::from(self.data[c * THUMB_LEN + i].abs_diff(other.data[c * THUMB_LEN + i]))).sum()
-        };
-        (0..THUMB_LEN).filter(|&i| cell(i) > VISIBLE).count() as f32 / THUMB_LEN as f32
+        const VISIBLE: u16 = 8;
+        self.cell_differences(other).iter().filter(|&&difference| difference > VISIBLE).count() as f32
+            / THUMB_LEN as f32
+    }
+
+    /// Absolute difference of each cell, the three channels added up.
+    pub(super) fn cell_differences(&self, other: &Thumb) -> [u16; THUMB_LEN] {
+        let mut cells = [0; THUMB_LEN];
+        for (a, b) in self.data.chunks_exact(THUMB_LEN).zip(other.data.chunks_exact(THUMB_LEN)) {
+            cells.iter_mut().zip(a).zip(b).for_each(|((cell, &a), &b)| *cell += u16::from(a.abs_diff(b)));
+        }
+        cells
     }
 
     /// Standard deviation of luma, 0–128: nearly 0 for a black or white picture.

@@ -14,10 +14,10 @@ use std::sync::LazyLock;
 const HASH_INPUT: usize = 32;
 const HASH_SIDE: usize = 8;
 
-/// `cos((2x + 1) · f · π / 64)` for the lowest eight frequencies `f`.
-static DCT: LazyLock<[[f32; HASH_INPUT]; HASH_SIDE]> = LazyLock::new(|| {
-    std::array::from_fn(|f| {
-        std::array::from_fn(|x| ((2 * x + 1) as f32 * f as f32 * PI / (2 * HASH_INPUT) as f32).cos())
+/// `cos((2x + 1) · f · π / 64)` at each `x` for the lowest eight frequencies `f`.
+static DCT: LazyLock<[[f32; HASH_SIDE]; HASH_INPUT]> = LazyLock::new(|| {
+    std::array::from_fn(|x| {
+        std::array::from_fn(|f| ((2 * x + 1) as f32 * f as f32 * PI / (2 * HASH_INPUT) as f32).cos())
     })
 });
 
@@ -77,16 +77,15 @@ impl PictureHash {
 fn lowest_frequencies(luma: &Plane) -> [f32; HASH_SIDE * HASH_SIDE] {
     // Rounded means: hashes then agree with those of other tools, whose resizing rounds too.
     let small = luma.cell_means::<HASH_INPUT, HASH_INPUT>().map(|row| row.map(f32::from));
-    let mut rows = [[0f32; HASH_SIDE]; HASH_INPUT];
-    for (out, row) in rows.iter_mut().zip(&small) {
-        for (out, cosines) in out.iter_mut().zip(DCT.iter()) {
-            *out = row.iter().zip(cosines).map(|(v, c)| v * c).sum();
-        }
-    }
+    // All frequencies of a sample at once, which compilers make vectors of.
     let mut coefficients = [0f32; HASH_SIDE * HASH_SIDE];
-    for (fy, cosines) in DCT.iter().enumerate() {
-        for fx in 0..HASH_SIDE {
-            coefficients[fy * HASH_SIDE + fx] = rows.iter().zip(cosines).map(|(row, c)| row[fx] * c).sum();
+    for (row, down) in small.iter().zip(DCT.iter()) {
+        let mut across = [0f32; HASH_SIDE];
+        for (value, cosines) in row.iter().zip(DCT.iter()) {
+            across.iter_mut().zip(cosines).for_each(|(sum, cosine)| *sum += value * cosine);
+        }
+        for (sums, cosine) in coefficients.as_chunks_mut::<HASH_SIDE>().0.iter_mut().zip(down) {
+            sums.iter_mut().zip(across).for_each(|(sum, value)| *sum += value * cosine);
         }
     }
     coefficients

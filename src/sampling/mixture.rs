@@ -20,21 +20,31 @@ pub struct Mixture {
 /// The straight blend of two pictures that comes closest (least squares over
 /// luma and chroma).
 pub fn blend(frame: &Thumb, a: &Thumb, b: &Thumb) -> Mixture {
-    let samples = || frame.data.iter().zip(a.data.iter()).zip(b.data.iter());
-    let float = |v: &u8| f32::from(*v);
-    let (mut dot, mut norm) = (0.0, 0.0);
-    for ((x, a), b) in samples() {
-        let d = float(b) - float(a);
-        dot += d * (float(x) - float(a));
-        norm += d * d;
+    // In integers, whose sums compilers make vectors of.
+    let (mut dot, mut norm) = (0i32, 0i32);
+    for ((&x, &a), &b) in frame.data.iter().zip(a.data.iter()).zip(b.data.iter()) {
+        let [x, a, b] = [x, a, b].map(i16::from);
+        dot += i32::from(b - a) * i32::from(x - a);
+        norm += i32::from(b - a) * i32::from(b - a);
     }
-    let share = if norm > 0.0 { (dot / norm).clamp(0.0, 1.0) } else { 0.0 };
-    let residual: f32 = samples().map(|((x, a), b)| (float(x) - float(a) - share * (float(b) - float(a))).abs()).sum();
-    Mixture { residual: residual / THUMB_LEN as f32, share }
+    let share = if norm > 0 { (dot as f32 / norm as f32).clamp(0.0, 1.0) } else { 0.0 };
+    // Sums side by side, in an order that is the same everywhere, for vectors as well.
+    let mut residuals = [0f32; LANES];
+    let [frame, a, b] = [frame, a, b].map(|thumb| thumb.data.as_chunks::<LANES>().0);
+    for ((x, a), b) in frame.iter().zip(a).zip(b) {
+        for (lane, residual) in residuals.iter_mut().enumerate() {
+            let [x, a, b] = [x[lane], a[lane], b[lane]].map(f32::from);
+            *residual += (x - a - share * (b - a)).abs();
+        }
+    }
+    Mixture { residual: residuals.iter().sum::<f32>() / THUMB_LEN as f32, share }
 }
 
+/// Samples that are added side by side; a thumbnail is made of such.
+const LANES: usize = 8;
+
 /// Difference of a cell's three channels at which two pictures can be told apart there.
-const VISIBLE: u32 = 16;
+const VISIBLE: u16 = 16;
 
 /// Cells of the grid from one edge of the picture to the other, along the ways
 /// that wipes go: across, down, both diagonals, and outwards from the middle.
@@ -60,18 +70,11 @@ static SWEEPS: LazyLock<[Vec<usize>; 5]> = LazyLock::new(|| {
 /// that sweeps over the picture: more than `max_astray` of the cells lie on the
 /// wrong side of any such edge.
 pub fn wipe(frame: &Thumb, a: &Thumb, b: &Thumb, max_astray: f32) -> Option<Mixture> {
-    let apart = |x: &Thumb, y: &Thumb, cell: usize| -> u32 {
-        (0..3).map(|c| u32::from(x.data[c * THUMB_LEN + cell].abs_diff(y.data[c * THUMB_LEN + cell]))).sum()
-    };
-    let mut residual = 0;
+    let (to_a, to_b, between) = (frame.cell_differences(a), frame.cell_differences(b), a.cell_differences(b));
+    let residual: u32 = to_a.iter().zip(&to_b).map(|(&a, &b)| u32::from(a.min(b))).sum();
     // Per cell: is it new? `None` where the pictures are alike.
-    let cells: Vec<Option<bool>> = (0..THUMB_LEN)
-        .map(|cell| {
-            let (to_a, to_b) = (apart(frame, a, cell), apart(frame, b, cell));
-            residual += to_a.min(to_b);
-            (apart(a, b, cell) > VISIBLE).then_some(to_b < to_a)
-        })
-        .collect();
+    let cells: [Option<bool>; THUMB_LEN] =
+        std::array::from_fn(|cell| (between[cell] > VISIBLE).then_some(to_b[cell] < to_a[cell]));
     let told = cells.iter().flatten().count();
     let new = cells.iter().flatten().filter(|&&new| new).count();
     if told < THUMB_LEN / 3 {

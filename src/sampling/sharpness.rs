@@ -11,39 +11,82 @@ pub fn laplacian_variance(plane: &Plane) -> f32 {
         return 0.0;
     }
     let row = |y: usize| &plane.data[y * w..(y + 1) * w];
-    let (mut sum, mut squares) = (0i64, 0u64);
-    for y in 1..h - 1 {
-        let (row_sum, row_squares) = laplacian_sums(row(y - 1), row(y), row(y + 1));
-        sum += i64::from(row_sum);
-        squares += row_squares;
-    }
+    let squares: u64 = (1..h - 1).map(|y| squared_laplacians(row(y - 1), row(y), row(y + 1))).sum();
     let n = ((w - 2) * (h - 2)) as f64;
-    let mean = sum as f64 / n;
+    let mean = sum_of_laplacians(plane) as f64 / n;
     (squares as f64 / n - mean * mean) as f32
 }
 
-/// Sums of the Laplacian and of its squares over the inner samples of a row.
-fn laplacian_sums(above: &[u8], here: &[u8], below: &[u8]) -> (i32, u64) {
-    let inner = here.len() - 2;
-    let around = [&here[1..], here, &here[2..], &above[1..], &below[1..]].map(|samples| &samples[..inner]);
-    let ((in_vectors, squares_in_vectors), around) = vectors::laplacian_sums(around);
-    let (mut sum, mut squares) = (0i32, 0u32);
-    let [center, left, right, above, below] = around;
-    for ((&c, (&l, &r)), (&a, &b)) in center.iter().zip(left.iter().zip(right)).zip(above.iter().zip(below)) {
-        // Sixteen bits hold it, which lets one instruction square and add two.
-        let v = 4 * i16::from(c) - i16::from(l) - i16::from(r) - i16::from(a) - i16::from(b);
-        sum += i32::from(v);
-        // At most 1020² per sample: 2^32 holds more than 4000 of them.
-        squares = squares.wrapping_add((i32::from(v) * i32::from(v)) as u32);
-    }
-    (in_vectors + sum, squares_in_vectors + u64::from(squares))
+/// Sum of the Laplacian over the inner samples: differences of neighbours cancel out but for those at the edges.
+fn sum_of_laplacians(plane: &Plane) -> i64 {
+    let (w, h) = (plane.width, plane.height);
+    let inwards = |edge: usize, inner: usize| i64::from(plane.data[inner]) - i64::from(plane.data[edge]);
+    let sides = (1..h - 1).map(|y| y * w).map(|y| inwards(y, y + 1) + inwards(y + w - 1, y + w - 2));
+    let (bottom, above_it) = ((h - 1) * w, (h - 2) * w);
+    let ends = (1..w - 1).map(|x| inwards(x, w + x) + inwards(bottom + x, above_it + x));
+    sides.sum::<i64>() + ends.sum::<i64>()
 }
 
-/// Native compilers find the vectors themselves.
-#[cfg(not(target_arch = "wasm32"))]
+/// Sum of the squared Laplacian over the inner samples of a row.
+fn squared_laplacians(above: &[u8], here: &[u8], below: &[u8]) -> u64 {
+    let inner = here.len() - 2;
+    let around = [&here[1..], here, &here[2..], &above[1..], &below[1..]].map(|samples| &samples[..inner]);
+    let (in_vectors, [center, left, right, above, below]) = vectors::squared_laplacians(around);
+    let rest = center.iter().zip(left.iter().zip(right)).zip(above.iter().zip(below));
+    let squares = rest.map(|((&c, (&l, &r)), (&a, &b))| {
+        let [c, l, r, a, b] = [c, l, r, a, b].map(i32::from);
+        (4 * c - l - r - a - b).pow(2) as u64
+    });
+    in_vectors + squares.sum::<u64>()
+}
+
+#[cfg(not(any(target_arch = "wasm32", target_arch = "x86_64")))]
 mod vectors {
-    pub fn laplacian_sums(around: [&[u8]; 5]) -> ((i32, u64), [&[u8]; 5]) {
-        ((0, 0), around)
+    pub fn squared_laplacians(around: [&[u8]; 5]) -> (u64, [&[u8]; 5]) {
+        (0, around)
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod vectors {
+    use std::arch::x86_64::*;
+
+    /// The sum over whole vectors of 32 samples, and the samples left over. Samples
+    /// come with their neighbours: center, left, right, above, below.
+    pub fn squared_laplacians(around: [&[u8]; 5]) -> (u64, [&[u8]; 5]) {
+        match is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has AVX2.
+            true => unsafe { squared_laplacians_avx2(around) },
+            false => (0, around),
+        }
+    }
+
+    #[target_feature(enable = "avx2")]
+    fn squared_laplacians_avx2(around: [&[u8]; 5]) -> (u64, [&[u8]; 5]) {
+        let load = |bytes: &[u8; 32]| {
+            // SAFETY: the 32 bytes are there; no alignment is asked for.
+            unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
+        };
+        let ones = _mm256_set1_epi8(1);
+        let mut squares = _mm256_setzero_si256();
+        let [center, left, right, above, below] = around.map(|samples| samples.as_chunks::<32>().0);
+        for ((c, (l, r)), (a, b)) in center.iter().zip(left.iter().zip(right)).zip(above.iter().zip(below)) {
+            let [c, l, r, a, b] = [load(c), load(l), load(r), load(a), load(b)];
+            let laplacian = |interleave: fn(__m256i, __m256i) -> __m256i| {
+                let sum = |a, b| _mm256_maddubs_epi16(interleave(a, b), ones);
+                let four = _mm256_slli_epi16(sum(c, c), 1);
+                _mm256_sub_epi16(four, _mm256_add_epi16(sum(l, r), sum(a, b)))
+            };
+            let low = laplacian(|a, b| _mm256_unpacklo_epi8(a, b));
+            let high = laplacian(|a, b| _mm256_unpackhi_epi8(a, b));
+            let both = _mm256_add_epi32(_mm256_madd_epi16(low, low), _mm256_madd_epi16(high, high));
+            squares = _mm256_add_epi32(squares, both);
+        }
+        let done = 32 * center.len();
+        let mut lanes = [0u32; 8];
+        // SAFETY: the lanes have the 32 bytes that are written; no alignment is asked for.
+        unsafe { _mm256_storeu_si256(lanes.as_mut_ptr().cast(), squares) };
+        (lanes.iter().map(|&lane| u64::from(lane)).sum(), around.map(|samples| &samples[done..]))
     }
 }
 
@@ -51,37 +94,33 @@ mod vectors {
 mod vectors {
     use std::arch::wasm32::*;
 
-    /// The sums over whole vectors of sixteen samples, and the samples left over. Samples
+    /// The sum over whole vectors of sixteen samples, and the samples left over. Samples
     /// come with their neighbours: center, left, right, above, below.
-    pub fn laplacian_sums(around: [&[u8]; 5]) -> ((i32, u64), [&[u8]; 5]) {
+    pub fn squared_laplacians(around: [&[u8]; 5]) -> (u64, [&[u8]; 5]) {
         let load = |bytes: &[u8; 16]| {
             // SAFETY: the sixteen bytes are there; no alignment is asked for.
             unsafe { v128_load(bytes.as_ptr().cast()) }
         };
-        let (mut sum, mut squares) = (i32x4_splat(0), i32x4_splat(0));
+        let mut squares = i32x4_splat(0);
         let [center, left, right, above, below] = around.map(|samples| samples.as_chunks::<16>().0);
         for ((c, (l, r)), (a, b)) in center.iter().zip(left.iter().zip(right)).zip(above.iter().zip(below)) {
             let [c, l, r, a, b] = [load(c), load(l), load(r), load(a), load(b)];
-            let laplacian =
-                |[c, l, r, a, b]: [v128; 5]| i16x8_sub(i16x8_shl(c, 2), i16x8_add(i16x8_add(l, r), i16x8_add(a, b)));
-            let low = laplacian([c, l, r, a, b].map(|v| u16x8_extend_low_u8x16(v)));
-            let high = laplacian([c, l, r, a, b].map(|v| u16x8_extend_high_u8x16(v)));
-            // Two of them fit 16 bits.
-            sum = i32x4_add(sum, i32x4_extadd_pairwise_i16x8(i16x8_add(low, high)));
+            let laplacian = |interleave: fn(v128, v128) -> v128| {
+                let sum = |a, b| u16x8_extadd_pairwise_u8x16(interleave(a, b));
+                i16x8_sub(i16x8_shl(sum(c, c), 1), i16x8_add(sum(l, r), sum(a, b)))
+            };
+            let low = laplacian(u8x16_shuffle::<0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23>);
+            let high = laplacian(u8x16_shuffle::<8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31>);
             squares = i32x4_add(squares, i32x4_add(i32x4_dot_i16x8(low, low), i32x4_dot_i16x8(high, high)));
         }
         let done = 16 * center.len();
-        let lanes = |v: v128| {
-            [
-                u32x4_extract_lane::<0>(v),
-                u32x4_extract_lane::<1>(v),
-                u32x4_extract_lane::<2>(v),
-                u32x4_extract_lane::<3>(v),
-            ]
-        };
-        let sum = lanes(sum).iter().fold(0, |sum, &lane| sum + lane as i32);
-        let squares = lanes(squares).iter().map(|&lane| u64::from(lane)).sum();
-        ((sum, squares), around.map(|samples| &samples[done..]))
+        let lanes = [
+            u32x4_extract_lane::<0>(squares),
+            u32x4_extract_lane::<1>(squares),
+            u32x4_extract_lane::<2>(squares),
+            u32x4_extract_lane::<3>(squares),
+        ];
+        (lanes.iter().map(|&lane| u64::from(lane)).sum(), around.map(|samples| &samples[done..]))
     }
 }
 
