@@ -5,8 +5,8 @@
 //! cargo run --release --example sampling_cost -- video.y4m [ROUNDS]
 //! ```
 //!
-//! Prints milliseconds a frame for measuring it, in place, and for scenes and look-alikes: the best of
-//! some rounds (three if not said).
+//! Prints JSON: milliseconds a frame for measuring it and for finding scenes and look-alikes, the best of some
+//! rounds (three if not said). `npm run bench:sampling` compares it with others.
 
 use framesift::frame::{Frame, FrameLayout};
 use framesift::manifest::Options;
@@ -44,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         best = [best[0].min(took[0]), best[1].min(took[1])];
     }
-    let [measuring, finding] = best.map(|took| took.as_secs_f64() * 1e3 / frames().len() as f64);
-    println!("{measuring:.3} ms measuring, {finding:.3} ms scenes and look-alikes, {} frames", frames().len());
+    let [measuring_ms, finding_ms] = best.map(|took| took.as_secs_f64() * 1e3 / frames().len() as f64);
+    println!("{}", serde_json::json!({ "measuring_ms": measuring_ms, "finding_ms": finding_ms }));
     Ok(())
 }

@@ -275,24 +275,23 @@ impl Plane {
         let mut sums = vec![0u32; self.width];
         let mut whole = vec![0u16; self.width];
         let rows = |from: usize, to: usize| &self.data[from * self.width..to * self.width];
-        let row = |y: usize| rows(y, y + 1);
         let area = (self.width * self.height) as f64;
         let mut means = [[0; W]; H];
         for (cell, means) in means.iter_mut().enumerate() {
-            let Covered { first, last, first_share, last_share } = Covered::by(cell, H, self.height);
-            let ends = row(first).iter().zip(row(last));
-            for (sum, (&first, &last)) in sums.iter_mut().zip(ends) {
-                *sum = first_share * u32::from(first) + last_share * u32::from(last);
-            }
-            for from in (first + 1..last).step_by(ROWS_IN_16_BITS) {
+            let Covered { first, last, parts } = Covered::by(cell, H, self.height);
+            sums.fill(0);
+            for from in (first..last).step_by(ROWS_IN_16_BITS) {
                 add_rows(rows(from, last.min(from + ROWS_IN_16_BITS)), &mut whole);
                 sums.iter_mut().zip(&whole).for_each(|(sum, &whole)| *sum += H as u32 * u32::from(whole));
             }
-            for (mean, columns) in means.iter_mut().zip(&columns) {
-                let between: u32 = sums[columns.first..columns.last].iter().skip(1).sum();
-                let ends = u64::from(columns.first_share) * u64::from(sums[columns.first])
-                    + u64::from(columns.last_share) * u64::from(sums[columns.last]);
-                *mean = ((W as u64 * u64::from(between) + ends) as f64 / area + 0.5) as u8;
+            for (row, share) in parts.into_iter().filter(|&(_, share)| share > 0) {
+                sums.iter_mut().zip(rows(row, row + 1)).for_each(|(sum, &part)| *sum += share * u32::from(part));
+            }
+            for (mean, &Covered { first, last, parts }) in means.iter_mut().zip(&columns) {
+                // Whole numbers that doubles hold; 64-bit integers would be slow to convert in wasm.
+                let whole: u32 = sums[first..last].iter().sum();
+                let [first, last] = parts.map(|(column, share)| f64::from(share) * f64::from(sums[column]));
+                *mean = ((W as f64 * f64::from(whole) + first + last) / area + 0.5) as u8;
             }
         }
         means
@@ -339,30 +338,28 @@ fn add_rows_portable(rows: &[u8], sums: &mut [u16]) {
     }
 }
 
-/// The samples along one side of a picture that one of `cells` cells covers. Shares are
-/// counted in parts of a sample, as many as there are cells: cells end on whole ones.
+/// The samples along one side of a picture that one of `cells` cells covers.
 #[derive(Clone, Copy)]
 struct Covered {
-    /// The first, covered to some part.
+    /// The first that is covered whole.
     first: usize,
-    /// The last, covered to some part, or no further sample: then its share is 0.
+    /// One after the last that is.
     last: usize,
-    /// Parts of the first that are covered.
-    first_share: u32,
-    /// Parts of the last that are covered.
-    last_share: u32,
+    /// The samples before and after, and how much of each is covered, in parts of a sample, as many as there are cells:
+    /// cells end on whole ones.
+    parts: [(usize, u32); 2],
 }
 
 impl Covered {
     fn by(cell: usize, cells: usize, length: usize) -> Self {
         let (start, end) = (cell * length, (cell + 1) * length);
-        let first = start / cells;
-        let last = (end / cells).min(length - 1);
-        let (first_share, last_share) = match first == last {
-            true => (length, 0),
-            false => (cells - start % cells, end - last * cells),
+        let (first, last) = (start.div_ceil(cells), end / cells);
+        let parts = match last < first {
+            // Within one sample.
+            true => [(last, length), (last, 0)],
+            false => [(first.saturating_sub(1), first * cells - start), (last.min(length - 1), end - last * cells)],
         };
-        Self { first, last, first_share: first_share as u32, last_share: last_share as u32 }
+        Self { first, last: last.max(first), parts: parts.map(|(sample, share)| (sample, share as u32)) }
     }
 }
 

@@ -68,10 +68,14 @@ static SWEEPS: LazyLock<[Vec<usize>; 5]> = LazyLock::new(|| {
 /// Each cell taken from `a` or from `b`, whichever is nearer. `None` where the
 /// two can hardly be told apart, or where their parts are not divided by an edge
 /// that sweeps over the picture: more than `max_astray` of the cells lie on the
-/// wrong side of any such edge.
-pub fn wipe(frame: &Thumb, a: &Thumb, b: &Thumb, max_astray: f32) -> Option<Mixture> {
+/// wrong side of any such edge; or where the distance is above `max_residual`.
+pub fn wipe(frame: &Thumb, a: &Thumb, b: &Thumb, max_astray: f32, max_residual: f32) -> Option<Mixture> {
     let (to_a, to_b, between) = (frame.cell_differences(a), frame.cell_differences(b), a.cell_differences(b));
     let residual: u32 = to_a.iter().zip(&to_b).map(|(&a, &b)| u32::from(a.min(b))).sum();
+    let residual = residual as f32 / THUMB_LEN as f32;
+    if residual > max_residual {
+        return None;
+    }
     // Per cell: is it new? `None` where the pictures are alike.
     let cells: [Option<bool>; THUMB_LEN] =
         std::array::from_fn(|cell| (between[cell] > VISIBLE).then_some(to_b[cell] < to_a[cell]));
@@ -95,8 +99,7 @@ pub fn wipe(frame: &Thumb, a: &Thumb, b: &Thumb, max_astray: f32) -> Option<Mixt
         fewest
     });
     let astray = astray.min().unwrap_or(told) as f32 / told as f32;
-    (astray <= max_astray)
-        .then(|| Mixture { residual: residual as f32 / THUMB_LEN as f32, share: new as f32 / told as f32 })
+    (astray <= max_astray).then(|| Mixture { residual, share: new as f32 / told as f32 })
 }
 
 /// The way in which one picture pushes another out of the frame.
@@ -188,11 +191,12 @@ mod tests {
         let (a, b) = ends();
         // The new picture covers the left quarter.
         let wiped = thumb(|i| if i % THUMB_WIDTH < 8 { b.data[i] } else { a.data[i] });
-        let found = wipe(&wiped, &a, &b, 0.1).unwrap();
+        let found = wipe(&wiped, &a, &b, 0.1, 1.0).unwrap();
         assert!(found.residual < 0.01 && (found.share - 0.25).abs() < 0.1, "{found:?}");
         let scattered = thumb(|i| if (i % THUMB_LEN).is_multiple_of(3) { b.data[i] } else { a.data[i] });
-        assert_eq!(wipe(&scattered, &a, &b, 0.1), None);
-        assert_eq!(wipe(&a, &a, &a, 0.1), None);
+        assert_eq!(wipe(&scattered, &a, &b, 0.1, 1.0), None);
+        assert_eq!(wipe(&a, &a, &a, 0.1, 1.0), None);
+        assert_eq!(wipe(&features(60, 1.0).thumb, &a, &b, 1.0, 1.0), None);
     }
 
     #[test]

@@ -280,9 +280,12 @@ impl Window {
         *self.asked.borrow_mut().blends.entry((first, frame)).or_insert_with(blend)
     }
 
-    fn wipe(&self, frame: usize, first: usize, last: usize) -> Option<Mixture> {
+    /// `ends`: how much the first and the last differ.
+    fn wipe(&self, frame: usize, first: usize, last: usize, ends: f32) -> Option<Mixture> {
         let thumb = |i: usize| &self.frames[i].thumb;
-        let wipe = || mixture::wipe(thumb(frame), thumb(first), thumb(last), WIPE_ASTRAY);
+        // Most at the level that takes most.
+        let most = WIPE_RESIDUAL * Sensitivity::High.factor() * ends;
+        let wipe = || mixture::wipe(thumb(frame), thumb(first), thumb(last), WIPE_ASTRAY, most);
         *self.asked.borrow_mut().wipes.entry((first, frame)).or_insert_with(wipe)
     }
 
@@ -487,7 +490,7 @@ impl Level {
         }
         let (most_blend, most_wipe) = (self.most(BLEND_RESIDUAL) * ends, self.most(WIPE_RESIDUAL) * ends);
         let blend = |i: usize| Some(w.blend(i, first, last)).filter(|m| m.residual <= most_blend);
-        let wipe = |i: usize| w.wipe(i, first, last).filter(|m| m.residual <= most_wipe);
+        let wipe = |i: usize| w.wipe(i, first, last, ends).filter(|m| m.residual <= most_wipe);
         let stretch = |(first, last), is_wipe| Stretch { first, last, is_wipe };
         progress(first, last, blend)
             .map(|mixed| stretch(mixed, false))
