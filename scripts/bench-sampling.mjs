@@ -21,79 +21,82 @@ import { ROOT, SetupError, ensureNpmPackages, ensurePrograms, main, output, run 
 const ROUNDS = 3;
 const BARS = { most_of_decoding: 0.15, least_over_pyscenedetect: 5 };
 
-/** The frames of a raw video, without the line before each. */
-function frames(y4m) {
-  const file = readFileSync(y4m);
-  const header = file.subarray(0, file.indexOf(10)).toString();
+/** Milliseconds a frame of the build that Chromium takes, on one thread of it; run in its page. */
+async function sampling(raw, rounds) {
+  const file = new Uint8Array(await (await fetch(raw)).arrayBuffer());
+  const header = new TextDecoder().decode(file.subarray(0, file.indexOf(10)));
   const [width, height] = ['W', 'H'].map((tag) => Number(new RegExp(` ${tag}(\\d+)`).exec(header)[1]));
-  const bytes = width * height + 2 * Math.ceil(width / 2) * Math.ceil(height / 2);
+  const chroma = [Math.ceil(width / 2), Math.ceil(height / 2)];
+  const bytes = width * height + 2 * chroma[0] * chroma[1];
+  // Each frame comes after a line of six bytes.
   const count = Math.floor((file.length - header.length - 1) / (bytes + 6));
-  return { width, height, list: Array.from({ length: count }, (_, i) => file.subarray(header.length + 1 + i * (bytes + 6) + 6).subarray(0, bytes)) };
-}
-
-/** Milliseconds a frame in the build that browsers take, on one thread of this V8. */
-async function inWasm({ width, height, list }) {
-  const folder = join(ROOT, 'npm', 'wasm', 'simd128');
-  const wasm = await import(join(folder, 'framesift.js'));
-  const { memory } = wasm.initSync({ module: readFileSync(join(folder, 'framesift_bg.wasm')) });
-  const chroma = Math.ceil(width / 2);
+  const frame = (i) => file.subarray(header.length + 7 + i * (bytes + 6)).subarray(0, bytes);
+  const wasm = await import('/wasm/framesift.js');
+  const { memory } = await wasm.default('/wasm/framesift_bg.wasm');
   const planes = [
     { offset: 0, stride: width },
-    { offset: width * height, stride: chroma },
-    { offset: width * height + chroma * Math.ceil(height / 2), stride: chroma },
+    { offset: width * height, stride: chroma[0] },
+    { offset: width * height + chroma[0] * chroma[1], stride: chroma[0] },
   ];
   const layout = { format: 'I420', width, height, planes, rotation_deg: 0, flip: false, display_width: width, display_height: height, matrix: 'bt709', full_range: false, transfer: 'sdr' };
-  const pack = readFileSync(join(ROOT, 'models', 'pack.toml'), 'utf8');
-  let best = Infinity;
-  for (let round = 0; round < ROUNDS; round++) {
-    const scan = new wasm.Scan({}, list.length / 25, pack);
+  const pack = await (await fetch('/models/pack.toml')).text();
+  let best_ms = Infinity;
+  for (let round = 0; round < rounds; round++) {
+    const scan = new wasm.Scan({}, count / 25, pack);
     let took_ms = 0;
     const timed = (work) => {
       const before_ms = performance.now();
       work();
       took_ms += performance.now() - before_ms;
     };
-    for (const [i, frame] of list.entries()) {
+    for (let i = 0; i < count; i++) {
       // First the place: making room for it may move the memory.
-      const at = scan.reserve(frame.length);
-      new Uint8Array(memory.buffer, at, frame.length).set(frame);
+      const at = scan.reserve(bytes);
+      new Uint8Array(memory.buffer, at, bytes).set(frame(i));
       timed(() => scan.commit(i / 25, 1 / 25, layout));
       if (scan.batch_frames < 20) continue;
       timed(() => scan.process_batch());
       while (scan.candidate()) scan.take_pixels(new Uint8Array(scan.candidate_bytes));
     }
     scan.free();
-    best = Math.min(best, took_ms / list.length);
+    best_ms = Math.min(best_ms, took_ms / count);
   }
-  return best;
+  return { count, wasm_ms: best_ms };
 }
 
-/** Milliseconds of CPU time that Chromium's processes take to decode a frame. */
-async function inChromium(video, folder) {
+/** Decodes all frames of a video; run in Chromium's page. */
+async function decoding(video) {
+  const { ALL_FORMATS, BlobSource, Input, VideoSampleSink } = await import('/mediabunny/mediabunny.mjs');
+  const input = new Input({ formats: ALL_FORMATS, source: new BlobSource(await (await fetch(video)).blob()) });
+  let count = 0;
+  for await (const sample of new VideoSampleSink(await input.getPrimaryVideoTrack()).samples()) {
+    sample.close();
+    count += 1;
+  }
+  return count;
+}
+
+/** Milliseconds a frame in Chromium: of sampling, and of CPU time that its processes take to decode. */
+async function inChromium(video, raw, folder) {
   const browser = await launch();
-  const server = await serve({ '/mediabunny/': join(ROOT, 'node_modules', 'mediabunny', 'dist', 'bundles'), '/': folder });
+  const server = await serve({
+    '/mediabunny/': join(ROOT, 'node_modules', 'mediabunny', 'dist', 'bundles'),
+    '/wasm/': join(ROOT, 'npm', 'wasm', 'relaxed-simd'),
+    '/models/': join(ROOT, 'models'),
+    '/': folder,
+  });
   try {
     const page = await browser.newPage();
     await page.goto(server.origin);
-    const decode = () =>
-      page.evaluate(async (name) => {
-        const { ALL_FORMATS, BlobSource, Input, VideoSampleSink } = await import('/mediabunny/mediabunny.mjs');
-        const input = new Input({ formats: ALL_FORMATS, source: new BlobSource(await (await fetch(name)).blob()) });
-        let count = 0;
-        for await (const sample of new VideoSampleSink(await input.getPrimaryVideoTrack()).samples()) {
-          sample.close();
-          count += 1;
-        }
-        return count;
-      }, `/${video}`);
-    await decode();
-    let best = Infinity;
-    for (let round = 0; round < ROUNDS; round++) {
+    const { count, wasm_ms } = await page.evaluate(`(${sampling})('/${raw}', ${ROUNDS})`);
+    let chromium_ms = Infinity;
+    for (let round = 0; round <= ROUNDS; round++) {
       const before_ms = childrenCpu_ms();
-      const count = await decode();
-      best = Math.min(best, (childrenCpu_ms() - before_ms) / count);
+      const decoded = await page.evaluate(`(${decoding})('/${video}')`);
+      // The first is for the decoder and its code to be loaded.
+      if (round > 0) chromium_ms = Math.min(chromium_ms, (childrenCpu_ms() - before_ms) / decoded);
     }
-    return best;
+    return { frames: count, wasm_ms, chromium_ms };
   } finally {
     await browser.close();
     await server.close();
@@ -132,12 +135,10 @@ async function measure(video, seconds, python) {
     ffmpeg('-c', 'copy', part);
     ffmpeg('-pix_fmt', 'yuv420p', raw);
     writeFileSync(join(folder, 'index.html'), '<!doctype html>');
-    const read = frames(raw);
-    const wasm_ms = await inWasm(read);
-    const chromium_ms = await inChromium('part.mkv', folder);
+    const browser = await inChromium('part.mkv', 'part.y4m', folder);
     const native = told(join(ROOT, 'target', 'release', 'examples', 'sampling_cost'), [raw, String(ROUNDS)]);
     const other = told(join(python, 'python'), [join(ROOT, 'benches', 'python_baseline', 'content_cost.py'), raw, String(ROUNDS)]);
-    return { video, frames: read.list.length, wasm_ms, chromium_ms, native, pyscenedetect: other };
+    return { video, ...browser, native, pyscenedetect: other };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -70,33 +70,35 @@ static SWEEPS: LazyLock<[Vec<usize>; 5]> = LazyLock::new(|| {
 /// that sweeps over the picture: more than `max_astray` of the cells lie on the
 /// wrong side of any such edge; or where the distance is above `max_residual`.
 pub fn wipe(frame: &Thumb, a: &Thumb, b: &Thumb, max_astray: f32, max_residual: f32) -> Option<Mixture> {
-    let (to_a, to_b, between) = (frame.cell_differences(a), frame.cell_differences(b), a.cell_differences(b));
+    let (to_a, to_b) = (frame.cell_differences(a), frame.cell_differences(b));
     let residual: u32 = to_a.iter().zip(&to_b).map(|(&a, &b)| u32::from(a.min(b))).sum();
     let residual = residual as f32 / THUMB_LEN as f32;
     if residual > max_residual {
         return None;
     }
-    // Per cell: is it new? `None` where the pictures are alike.
-    let cells: [Option<bool>; THUMB_LEN] =
-        std::array::from_fn(|cell| (between[cell] > VISIBLE).then_some(to_b[cell] < to_a[cell]));
-    let told = cells.iter().flatten().count();
-    let new = cells.iter().flatten().filter(|&&new| new).count();
-    if told < THUMB_LEN / 3 {
+    let between = a.cell_differences(b);
+    let told = between.iter().filter(|&&between| between > VISIBLE).count() as i32;
+    if told < THUMB_LEN as i32 / 3 {
         return None;
     }
+    // Per cell: 1 where it is new, -1 where it is old, 0 where the pictures are alike.
+    let cells: [i32; THUMB_LEN] =
+        std::array::from_fn(|cell| match (between[cell] > VISIBLE, to_b[cell] < to_a[cell]) {
+            (false, _) => 0,
+            (true, true) => 1,
+            (true, false) => -1,
+        });
+    let new = (told + cells.iter().sum::<i32>()) / 2;
     let astray = SWEEPS.iter().map(|sweep| {
-        // Errors of an edge before the first cell, with all that follows old; each step moves it by one.
-        let (mut old_first, mut new_first) = (told - new, new);
-        let mut fewest = old_first.min(new_first);
-        for is_new in sweep.iter().filter_map(|&cell| cells[cell]) {
-            if is_new {
-                (old_first, new_first) = (old_first + 1, new_first - 1);
-            } else {
-                (old_first, new_first) = (old_first - 1, new_first + 1);
-            }
-            fewest = fewest.min(old_first).min(new_first);
+        // Cells on the wrong side of an edge before the first cell, with all that follows old; each step moves it by
+        // one. With all that follows new, they are the others.
+        let mut wrong = new;
+        let (mut fewest, mut most) = (wrong, wrong);
+        for &cell in sweep {
+            wrong -= cells[cell];
+            (fewest, most) = (fewest.min(wrong), most.max(wrong));
         }
-        fewest
+        fewest.min(told - most)
     });
     let astray = astray.min().unwrap_or(told) as f32 / told as f32;
     (astray <= max_astray).then(|| Mixture { residual, share: new as f32 / told as f32 })
@@ -126,45 +128,74 @@ const PUSH_STEP: f32 = 1.0 / 64.0;
 /// `a` moved out as far as `b` has moved in. The share is searched from `least`
 /// (as far as the frame before had come) to `most`.
 pub fn push(frame: &Thumb, a: &Thumb, b: &Thumb, direction: Direction, least: f32, most: f32) -> Mixture {
+    let ways = Ways::new(frame, a, b, direction);
     let steps = ((most - least).max(0.0) / PUSH_STEP) as usize;
     let mut best = Mixture { residual: f32::INFINITY, share: least };
     for step in 0..=steps {
         let share = (least + step as f32 * PUSH_STEP).min(1.0);
-        if let Some(residual) = pushed_residual(frame, a, b, direction, share, best.residual) {
+        if let Some(residual) = ways.residual(share, best.residual) {
             best = Mixture { residual, share };
         }
     }
     best
 }
 
-/// Distance from `a` moved out by a share, and `b` in; `None` as soon as it is not below `limit`.
-fn pushed_residual(frame: &Thumb, a: &Thumb, b: &Thumb, direction: Direction, share: f32, limit: f32) -> Option<f32> {
-    let length = if direction.vertical { THUMB_HEIGHT } else { THUMB_WIDTH };
-    let moved = share * length as f32;
-    let (whole, part) = (moved as usize, moved.fract());
-    // Position along the way in the strip made of `a` followed by `b`, as seen
-    // in the direction of the movement.
-    let sample = |channel: usize, along: usize, across: usize| {
-        let (picture, along) = if along < length { (a, along) } else { (b, (along - length).min(length - 1)) };
-        let along = if direction.forward { length - 1 - along } else { along };
-        let cell = if direction.vertical { along * THUMB_WIDTH + across } else { across * THUMB_WIDTH + along };
-        (cell, f32::from(picture.data[channel * THUMB_LEN + cell]))
-    };
-    let mut sum = 0.0;
-    for channel in 0..3 {
-        for across in 0..THUMB_LEN / length {
-            for along in 0..length {
-                let (_, near) = sample(channel, along + whole, across);
-                let (_, far) = sample(channel, along + whole + 1, across);
-                let (cell, _) = sample(channel, along, across);
-                sum += (near + part * (far - near) - f32::from(frame.data[channel * THUMB_LEN + cell])).abs();
+/// Pictures cut into stretches along a direction, so that moving one is an offset.
+struct Ways {
+    /// Samples that lie side by side across the direction.
+    across: usize,
+    /// Places along the direction.
+    length: usize,
+    /// Stretches of the frame, one after the other, from where a push begins.
+    frame: Vec<u8>,
+    /// Stretches of `a`, each followed by that of `b` and once more by its end.
+    strips: Vec<u8>,
+}
+
+impl Ways {
+    fn new(frame: &Thumb, a: &Thumb, b: &Thumb, direction: Direction) -> Self {
+        // Along a column all samples of a row move together.
+        let (across, length) = if direction.vertical { (THUMB_WIDTH, THUMB_HEIGHT) } else { (1, THUMB_WIDTH) };
+        let stretches = |thumb: &Thumb| {
+            let mut stretches = thumb.data.to_vec();
+            if direction.forward {
+                for stretch in stretches.chunks_exact_mut(across * length) {
+                    stretch.reverse();
+                    stretch.chunks_exact_mut(across).for_each(<[u8]>::reverse);
+                }
             }
-            if sum >= limit * THUMB_LEN as f32 {
+            stretches
+        };
+        let (a, b) = (stretches(a), stretches(b));
+        let strip = |(a, b): (&[u8], &[u8])| [a, b, &b[b.len() - across..]].concat();
+        let strips = a.chunks_exact(across * length).zip(b.chunks_exact(across * length)).flat_map(strip).collect();
+        Self { across, length, frame: stretches(frame), strips }
+    }
+
+    /// Distance from `a` moved out by a share, and `b` in; `None` as soon as it is not below `limit`.
+    fn residual(&self, share: f32, limit: f32) -> Option<f32> {
+        /// Parts of a place: shares are multiples of [`PUSH_STEP`], of 32 or 18 places.
+        const PARTS: i16 = 32;
+        let moved = share * self.length as f32;
+        let (whole, part) = (moved as usize, (moved.fract() * f32::from(PARTS)).round() as i16);
+        let unit = (usize::from(PARTS as u16) * THUMB_LEN) as f32;
+        let mut sum = 0u32;
+        let stretch = self.across * self.length;
+        for (frame, strip) in self.frame.chunks_exact(stretch).zip(self.strips.chunks_exact(2 * stretch + self.across))
+        {
+            let near = &strip[whole * self.across..][..stretch];
+            let far = &strip[(whole + 1) * self.across..][..stretch];
+            let apart = |((&x, &near), &far): ((&u8, &u8), &u8)| {
+                let [x, near, far] = [x, near, far].map(i16::from);
+                u32::from((PARTS * (near - x) + part * (far - near)).unsigned_abs())
+            };
+            sum += frame.iter().zip(near).zip(far).map(apart).sum::<u32>();
+            if sum as f32 >= limit * unit {
                 return None;
             }
         }
+        Some(sum as f32 / unit)
     }
-    Some(sum / THUMB_LEN as f32)
 }
 
 #[cfg(test)]
