@@ -2,7 +2,7 @@ import js from '@eslint/js';
 import ts from 'typescript-eslint';
 
 const node = { console: 'readonly', process: 'readonly', URL: 'readonly', Buffer: 'readonly', setInterval: 'readonly', clearInterval: 'readonly', setTimeout: 'readonly', clearTimeout: 'readonly' };
-const page = { performance: 'readonly', Blob: 'readonly', Worker: 'readonly', self: 'readonly', document: 'readonly', window: 'readonly', MutationObserver: 'readonly', Image: 'readonly', createImageBitmap: 'readonly', fetch: 'readonly', crossOriginIsolated: 'readonly', Event: 'readonly', navigator: 'readonly', location: 'readonly', DOMException: 'readonly' };
+const page = { performance: 'readonly', Blob: 'readonly', Worker: 'readonly', self: 'readonly', document: 'readonly', window: 'readonly', MutationObserver: 'readonly', Image: 'readonly', createImageBitmap: 'readonly', fetch: 'readonly', crossOriginIsolated: 'readonly', TextDecoder: 'readonly', Event: 'readonly', navigator: 'readonly', location: 'readonly', DOMException: 'readonly' };
 
 export default ts.config(
   { ignores: ['dist', 'lib', 'target', 'npm/wasm', 'node_modules', '.cache'] },

@@ -5,6 +5,7 @@
 
 import { EncodedPacketSink, type InputVideoTrack, type VideoSample, VideoSampleSink } from 'mediabunny';
 import { SAY } from '../messages';
+import { frameSink } from './decoder';
 import { reason } from './failure';
 import { isPresented } from './video';
 
@@ -15,7 +16,7 @@ const MOST_VAIN_GAPS = 8;
 
 /** The frames of a track from some time on, as long as there is no error. */
 export function framesFrom(track: InputVideoTrack, start_s: number): AsyncGenerator<VideoSample, void, unknown> {
-  return new VideoSampleSink(track).samples(start_s);
+  return frameSink(track).samples(start_s);
 }
 
 /**
@@ -60,7 +61,7 @@ export async function* decodedFrames(
   }
   for (;;) {
     try {
-      for await (const sample of new VideoSampleSink(track).samples(resume_s)) {
+      for await (const sample of frameSink(track).samples(resume_s)) {
         if (!isPresented(sample) || sample.timestamp <= last_s) {
           if (isPresented(sample) && sample.timestamp > known_s) note(SAY.notLater(last_s));
           sample.close();

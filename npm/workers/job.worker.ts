@@ -18,7 +18,7 @@ import { type OpenVideo, listedTimes, openVideo } from './video';
 import { type Loaded, load } from './wasm';
 
 /** A batch is processed at this size even if it holds few frames (16 of 1080p): they are in memory at once. */
-const BATCH_BYTES = 48 * 1024 * 1024;
+const BATCH_BYTES = 24 << 20;
 /** Progress is told this often. */
 const PROGRESS_MS = 100;
 /** What went wrong in a damaged file is told so often; the rest is counted. */

@@ -81,3 +81,22 @@ test('a decoder that the browser takes away is replaced, and no frame is lost', 
   assert.equal(result.notes.length, 1);
   assert.match(result.notes[0], /reclaimed/);
 });
+
+test('only few packets wait for the decoder, as the frames of all of them come whether or not anyone takes them', async () => {
+  const result = await probe.probe(base(), () => {
+    const { VideoDecoder } = window;
+    window.VideoDecoder = class extends VideoDecoder {
+      constructor(callbacks) {
+        super(callbacks);
+        this.callbacks = callbacks;
+      }
+
+      decode(chunk) {
+        super.decode(chunk);
+        if (this.decodeQueueSize > 8) this.callbacks.error(new Error(`${this.decodeQueueSize} packets wait`));
+      }
+    };
+  });
+  assert.deepEqual(result.notes, []);
+  assert.equal(result.frames.length, frames(base()).length);
+});

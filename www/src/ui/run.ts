@@ -98,9 +98,11 @@ export class RunPanel {
     if (!picture) return;
     const free = this.strip.childElementCount < STRIP_LENGTH ? document.createElement('canvas') : this.strip.lastElementChild;
     if (!(free instanceof HTMLCanvasElement)) return;
-    free.width = picture.width;
-    free.height = picture.height;
-    free.getContext('bitmaprenderer')?.transferFromImageBitmap(picture);
+    // Another size takes other memory, which is given back late, as a picture is that is not closed.
+    if (free.width !== picture.width) free.width = picture.width;
+    if (free.height !== picture.height) free.height = picture.height;
+    free.getContext('2d')?.drawImage(picture, 0, 0);
+    picture.close();
     this.strip.prepend(free);
   }
 
