@@ -53,8 +53,11 @@ export async function load({ variant = supportedVariant(), fetch: get = (url) =>
   return { files: [wasmUrl, webpUrl, detectorUrl, embedderUrl], variant, module, webp, packToml, detector, embedder };
 }
 
-/** While it downloads, where the server names its type as it should. */
+/** Not while it downloads: what is streamed stays in memory until the browser next collects garbage. */
 async function compiled(response: Response): Promise<WebAssembly.Module> {
-  const named = response.headers.get('content-type') === 'application/wasm';
-  return named ? WebAssembly.compileStreaming(response) : WebAssembly.compile(await response.arrayBuffer());
+  const bytes = await response.arrayBuffer();
+  const module = await WebAssembly.compile(bytes);
+  // Gives the memory back at once, in browsers from 2024 on.
+  (bytes as { transfer?: (bytes: number) => ArrayBuffer }).transfer?.(0);
+  return module;
 }

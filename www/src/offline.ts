@@ -7,22 +7,19 @@
 const CACHE = 'framesift';
 const MOST_KEEPING_MS = 5000;
 
-/** Files that are on their way into the cache. */
-const keeping: Promise<void>[] = [];
-
-/** A file from the cache, or from the network. */
+/**
+ * A file from the cache, or from the network: into the cache first and from there, since a response that is read twice is
+ * held in memory until the browser next collects garbage.
+ */
 export async function cached(url: string): Promise<Response> {
   const cache = await openCache();
   const kept = await cache?.match(url);
   if (kept) return kept;
   const response = await fetch(url);
-  if (cache && response.ok) {
-    const put = cache.put(url, response.clone());
-    // Its failure is met when all is kept.
-    put.catch(() => undefined);
-    keeping.push(put);
-  }
-  return response;
+  if (!cache || !response.ok) return response;
+  const put = cache.put(url, response).then(() => cache.match(url));
+  // Without room in the cache the browser's own may have it still.
+  return (await put.catch(() => undefined)) ?? fetch(url);
 }
 
 /** `undefined` where this browser, or its mode, has none. */
@@ -46,7 +43,7 @@ async function keepAll(files: string[]): Promise<void> {
     const cache = await caches.open(CACHE);
     const page = new URL('.', document.baseURI).href;
     const code = [...document.querySelectorAll<HTMLScriptElement | HTMLLinkElement>('script[src], link[rel="stylesheet"]')].map((part) => ('src' in part ? part.src : part.href));
-    await Promise.all([...keeping, ...code.map(async (url) => (await cache.match(url)) ?? cache.add(url))]);
+    await Promise.all(code.map(async (url) => (await cache.match(url)) ?? cache.add(url)));
     // The page last, and only if it is still of this version.
     const response = await fetch(page);
     const text = await response.clone().text();
