@@ -5,7 +5,7 @@
 
 import { EncodedPacketSink, type InputVideoTrack, type VideoSample, VideoSampleSink } from 'mediabunny';
 import { SAY } from '../messages';
-import { frameSink } from './decoder';
+import { frameSink, framesAt } from './decoder';
 import { reason } from './failure';
 import { isPresented } from './video';
 
@@ -133,7 +133,7 @@ export async function* samplesAt(
   };
   while (next < times_s.length) {
     try {
-      for await (const sample of new VideoSampleSink(track).samplesAtTimestamps(times_s.slice(next))) {
+      for await (const sample of framesAt(track, times_s.slice(next))) {
         yield match(sample, times_s[next++]);
       }
       // The track ended before the last wanted time.

@@ -52,6 +52,12 @@ class PacedPackets extends EncodedPacketSink {
     super(track);
   }
 
+  override async getNextPacket(...after: Parameters<EncodedPacketSink['getNextPacket']>): Promise<EncodedPacket | null> {
+    await this.hasRoom();
+    return super.getNextPacket(...after);
+  }
+
+  // Some are read ahead of it.
   override packets(...range: Parameters<EncodedPacketSink['packets']>): AsyncGenerator<EncodedPacket, void, unknown> {
     return paced(super.packets(...range), this.hasRoom);
   }
@@ -61,5 +67,42 @@ async function* paced(packets: AsyncGenerator<EncodedPacket, void, unknown>, has
   for await (const packet of packets) {
     await hasRoom();
     yield packet;
+  }
+}
+
+/**
+ * The frames at some presentation times, ascending, as `VideoSampleSink.samplesAtTimestamps` gives them, `null` where there is none; but
+ * that those of two groups of pictures wait at most. The library by itself decodes on however slowly frames are taken,
+ * where they are key frames: all of them at once in the worst case.
+ */
+export async function* framesAt(track: InputVideoTrack, times_s: number[]): AsyncGenerator<VideoSample | null, void, unknown> {
+  const packets = new EncodedPacketSink(track);
+  let taken = 0;
+  let ended = false;
+  let wake = () => undefined as void;
+  async function* asTaken(): AsyncGenerator<number, void, unknown> {
+    let key: number | undefined;
+    let groupStart = 0;
+    for (const [i, time_s] of times_s.entries()) {
+      // Found as the library finds it: with the first time of another group it decodes the group before.
+      const found = await packets.getKeyPacket(time_s, { verifyKeyPackets: true });
+      if (found?.sequenceNumber !== key) {
+        while (taken < groupStart && !ended) await new Promise<void>((resolve) => (wake = resolve));
+        key = found?.sequenceNumber;
+        groupStart = i;
+      }
+      if (ended) return;
+      yield time_s;
+    }
+  }
+  try {
+    for await (const sample of frameSink(track).samplesAtTimestamps(asTaken())) {
+      taken += 1;
+      wake();
+      yield sample;
+    }
+  } finally {
+    ended = true;
+    wake();
   }
 }

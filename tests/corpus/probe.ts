@@ -1,12 +1,13 @@
 /** The page's decoding by itself: every frame of a file, its time and a hash of its planes. */
 
-import { copyFrame, decodedFrames } from '../../npm/workers/decode';
+import { copyFrame, decodedFrames, samplesAt } from '../../npm/workers/decode';
 import { UserError } from '../../npm/workers/failure';
 import { listedTimes, openVideo } from '../../npm/workers/video';
 
 declare global {
   interface Window {
     probe: typeof probe;
+    again: typeof again;
   }
 }
 
@@ -37,4 +38,39 @@ async function probe(file: File) {
   }
 }
 
+/** All frames by their times, taken slowly: how many came, and how many of the decoder's frames were open at once. */
+async function again(file: File) {
+  let [open, most] = [0, 0];
+  const { VideoDecoder, VideoFrame } = window;
+  const close = VideoFrame.prototype.close;
+  const counted = new WeakSet<VideoFrame>();
+  VideoFrame.prototype.close = function (this: VideoFrame) {
+    if (counted.delete(this)) open -= 1;
+    close.call(this);
+  };
+  window.VideoDecoder = class extends VideoDecoder {
+    constructor(callbacks: VideoDecoderInit) {
+      super({
+        ...callbacks,
+        output: (frame) => {
+          counted.add(frame);
+          most = Math.max(most, (open += 1));
+          callbacks.output(frame);
+        },
+      });
+    }
+  };
+  const video = await openVideo(file);
+  const times_s = await listedTimes(video.track, () => true);
+  let came = 0;
+  for await (const sample of samplesAt(video.track, times_s)) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    came += sample ? 1 : 0;
+    sample?.close();
+  }
+  video.input.dispose();
+  return { came, most };
+}
+
 window.probe = probe;
+window.again = again;

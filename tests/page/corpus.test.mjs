@@ -1,7 +1,7 @@
 // Everything that real files do: the page's decoding in Chromium and the native command, against FFmpeg's programs.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { FILES, base } from '../corpus/files.mjs';
+import { FILES, base, path } from '../corpus/files.mjs';
 import { openProbe } from '../corpus/probe.mjs';
 import { examine } from '../corpus/results.mjs';
 import { frames } from '../corpus/truth.mjs';
@@ -99,4 +99,12 @@ test('only few packets wait for the decoder, as the frames of all of them come w
   });
   assert.deepEqual(result.notes, []);
   assert.equal(result.frames.length, frames(base()).length);
+});
+
+test('frames that are asked for by their times wait for whoever takes them slowly, also where all are key frames', async () => {
+  for (const name of ['h264-all-key.mp4', 'h264-pyramid.mp4']) {
+    const { came, most } = await probe.again(path(name));
+    assert.equal(came, frames(path(name)).length, name);
+    assert.ok(most <= 20, `${name}: ${most} frames at once`);
+  }
 });
