@@ -53,11 +53,11 @@ export async function load({ variant = supportedVariant(), fetch: get = (url) =>
   return { files: [wasmUrl, webpUrl, detectorUrl, embedderUrl], variant, module, webp, packToml, detector, embedder };
 }
 
-/** Not while it downloads: what is streamed stays in memory until the browser next collects garbage. */
+/** Not while it downloads: what is streamed stays in memory until Chromium next collects garbage. */
 async function compiled(response: Response): Promise<WebAssembly.Module> {
   const bytes = await response.arrayBuffer();
   const module = await WebAssembly.compile(bytes);
   // Gives the memory back at once, in browsers from 2024 on.
-  (bytes as { transfer?: (bytes: number) => ArrayBuffer }).transfer?.(0);
+  bytes.transfer?.(0);
   return module;
 }

@@ -53,7 +53,7 @@ pub struct Decoded {
     pub duration_s: f64,
     /// What the bytes mean.
     pub layout: FrameLayout,
-    /// The planes.
+    /// The planes; none where nobody looks at them.
     pub data: Vec<u8>,
 }
 

@@ -1,9 +1,9 @@
 //! Decoded frames in the decoder's own pixel format, and their conversion to
 //! upright RGB.
 //!
-//! A frame is a [`FrameLayout`] (what the bytes mean) beside a byte slice (the
-//! planes). The two travel separately because every frame of a video usually
-//! shares one layout while the bytes live in a reused arena.
+//! A frame is a [`FrameLayout`] (what the bytes mean) beside the bytes of its planes. The
+//! two travel separately because every frame of a video usually shares one layout
+//! while the bytes live in a reused arena, or where the decoder has them.
 
 mod hdr;
 mod opencv;

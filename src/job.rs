@@ -302,10 +302,11 @@ impl Faces<'_> {
     }
 
     fn look_at(&mut self, candidate: Option<Candidate>, session: &mut Session) -> Result<()> {
+        let Some(pool) = &mut self.pool else { return Ok(()) };
         if let Some(Candidate { index, layout, data, .. }) = candidate {
             if data.is_empty() || self.replay.knows(index) {
                 self.replay.look_up(index, session)?;
-            } else if let Some(pool) = &mut self.pool {
+            } else {
                 self.all += 1;
                 pool.submit(Task::Analyze, index, layout, data)?;
             }

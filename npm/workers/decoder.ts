@@ -5,6 +5,9 @@ import { type EncodedPacket, EncodedPacketSink, type InputVideoTrack, type Video
 /** So many packets wait for the decoder at most: enough that it never waits for one. */
 const MOST_PACKETS = 4;
 
+/** After this, a decoder that takes none gets another. */
+const MOST_WAIT_MS = 250;
+
 /** What the library's sinks make for themselves, which is not in its types; so its version is pinned. */
 interface Internals {
   _createDecoder(onSample: (sample: VideoSample) => void, onError: (error: unknown) => void): Promise<Decoder>;
@@ -34,13 +37,20 @@ export function frameSink(track: InputVideoTrack): VideoSampleSink {
     return made;
   };
   const hasRoom = async () => {
-    while (decoder?.state === 'configured' && decoder.decodeQueueSize > MOST_PACKETS) {
-      const waiting = decoder;
-      await new Promise((resolve) => waiting.addEventListener('dequeue', resolve, { once: true }));
+    for (let late = false; decoder?.state === 'configured' && decoder.decodeQueueSize >= MOST_PACKETS && !late; ) {
+      late = await dequeued(decoder);
     }
   };
   internals._createPacketSink = () => new PacedPackets(track, hasRoom);
   return sink;
+}
+
+/** Waits until the decoder takes a packet. Some may want more before they take any: so true, after a while, if it has not. */
+function dequeued(decoder: VideoDecoder): Promise<boolean> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, MOST_WAIT_MS, true);
+    decoder.addEventListener('dequeue', () => (clearTimeout(timer), resolve(false)), { once: true });
+  });
 }
 
 /** Packets, each when there is room for it. */

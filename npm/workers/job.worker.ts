@@ -17,7 +17,7 @@ import { Recording } from './recording';
 import { type OpenVideo, listedTimes, openVideo } from './video';
 import { type Loaded, load } from './wasm';
 
-/** A batch is processed at this size even if it holds few frames (8 of 1080p): they are in memory at once. */
+/** A batch ends when it has this size, even if it holds few frames (9 of 1080p): they are in memory at once. */
 const BATCH_BYTES = 24 << 20;
 /** Progress is told this often. */
 const PROGRESS_MS = 100;

@@ -390,6 +390,9 @@ mod tests {
                 }
             }
         }
+        // More rows than sums of columns hold in 16 bits, as bright as can be.
+        let tall = Plane { width: 3, height: 18 * 300, data: vec![255; 3 * 18 * 300] };
+        assert_eq!(tall.cell_means::<32, 18>(), [[255; 32]; 18]);
         let white = Plane { width: 640, height: 360, data: vec![255; 640 * 360] };
         assert_eq!(white.cell_means::<32, 32>(), [[255; 32]; 32]);
     }

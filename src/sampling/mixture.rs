@@ -40,8 +40,9 @@ pub fn blend(frame: &Thumb, a: &Thumb, b: &Thumb) -> Mixture {
     Mixture { residual: residuals.iter().sum::<f32>() / THUMB_LEN as f32, share }
 }
 
-/// Samples that are added side by side; a thumbnail is made of such.
+/// Samples that are added side by side.
 const LANES: usize = 8;
+const _: () = assert!((3 * THUMB_LEN).is_multiple_of(LANES), "a thumbnail is made of such");
 
 /// Difference of a cell's three channels at which two pictures can be told apart there.
 const VISIBLE: u16 = 16;
@@ -239,6 +240,35 @@ mod tests {
             let (picture, column) = if column < THUMB_WIDTH { (&a, column) } else { (&b, column - THUMB_WIDTH) };
             picture.data[i - i % THUMB_WIDTH + column]
         });
+        // And all others by a part of a cell, against the definition.
+        let share = 13.0 / 64.0;
+        for direction in Direction::ALL {
+            let length = if direction.vertical { THUMB_HEIGHT } else { THUMB_WIDTH };
+            let moved = share * length as f32;
+            let part = moved.fract();
+            let expected: f32 = (0..3 * THUMB_LEN)
+                .map(|i| {
+                    let (channel, x, y) = (i / THUMB_LEN, i % THUMB_WIDTH, i % THUMB_LEN / THUMB_WIDTH);
+                    let (along, across) = if direction.vertical { (y, x) } else { (x, y) };
+                    // As seen from where the push begins.
+                    let turned = |along: usize| if direction.forward { length - 1 - along } else { along };
+                    let sample = |along: usize| {
+                        let (picture, along) =
+                            if along < length { (&a, along) } else { (&b, (along - length).min(length - 1)) };
+                        let cell = match direction.vertical {
+                            true => turned(along) * THUMB_WIDTH + across,
+                            false => across * THUMB_WIDTH + turned(along),
+                        };
+                        f32::from(picture.data[channel * THUMB_LEN + cell])
+                    };
+                    let at = turned(along) + moved as usize;
+                    ((1.0 - part) * sample(at) + part * sample(at + 1) - f32::from(pushed.data[i])).abs()
+                })
+                .sum::<f32>()
+                / THUMB_LEN as f32;
+            let residual = Ways::new(&pushed, &a, &b, direction).residual(share, f32::INFINITY).unwrap();
+            assert!((residual - expected).abs() < 0.001, "{direction:?} {residual} {expected}");
+        }
         let [left, right, up, down] = Direction::ALL.map(|d| push(&pushed, &a, &b, d, 0.0, 1.0));
         assert!(left.residual < 0.01 && (left.share - 12.0 / 32.0).abs() < 0.01, "{left:?}");
         for other in [right, up, down] {

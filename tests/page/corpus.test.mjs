@@ -93,7 +93,7 @@ test('only few packets wait for the decoder, as the frames of all of them come w
 
       decode(chunk) {
         super.decode(chunk);
-        if (this.decodeQueueSize > 8) this.callbacks.error(new Error(`${this.decodeQueueSize} packets wait`));
+        if (this.decodeQueueSize > 4) this.callbacks.error(new Error(`${this.decodeQueueSize} packets wait`));
       }
     };
   });

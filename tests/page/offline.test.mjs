@@ -68,14 +68,34 @@ pageTest('a video that is chosen while the page loads is opened when it is ready
   const slow = await context.newPage();
   await slow.addInitScript(() => {
     const { WebAssembly } = window;
-    const { compileStreaming } = WebAssembly;
-    WebAssembly.compileStreaming = async (response) => {
+    const { compile } = WebAssembly;
+    WebAssembly.compile = async (bytes) => {
+      window.slowed = true;
       await new Promise((resolve) => setTimeout(resolve, 1500));
-      return compileStreaming(response);
+      return compile(bytes);
     };
   });
   await slow.goto(`${server.origin}/`);
   await slow.locator('#file').setInputFiles(media('people.mp4'));
   assert.match(await slow.locator('.drop').innerText(), /“people\.mp4” opens in a moment/);
   await slow.locator('body[data-state="ready"]').waitFor();
+  assert.ok(await slow.evaluate(() => window.slowed));
+});
+
+pageTest('where a file cannot be kept, the page works, and no half version of it is kept', async ({ page, context, server }) => {
+  await page.close();
+  const other = await context.newPage();
+  await other.addInitScript(() => {
+    const { put } = window.Cache.prototype;
+    window.Cache.prototype.put = function (url, response) {
+      return String(url).includes('.onnx') ? Promise.reject(new DOMException('full', 'QuotaExceededError')) : put.call(this, url, response);
+    };
+  });
+  await other.goto(`${server.origin}/`);
+  // What the page before has kept is not this one's.
+  await other.evaluate(() => window.caches.delete('framesift'));
+  await other.reload();
+  await other.locator('body:not([data-state="loading"])').waitFor();
+  const kept = await other.evaluate(async () => (await (await window.caches.open('framesift')).keys()).map(({ url }) => new URL(url).pathname));
+  assert.ok(kept.some((path) => path.endsWith('.wasm')) && !kept.includes('/'), kept.join(' '));
 });

@@ -8,8 +8,8 @@ const CACHE = 'framesift';
 const MOST_KEEPING_MS = 5000;
 
 /**
- * A file from the cache, or from the network: into the cache first and from there, since a response that is read twice is
- * held in memory until the browser next collects garbage.
+ * A file from the cache, or from the network: into the cache first and from there, since Chromium holds a response that is
+ * read twice in memory until it next collects garbage.
  */
 export async function cached(url: string): Promise<Response> {
   const cache = await openCache();
@@ -17,9 +17,14 @@ export async function cached(url: string): Promise<Response> {
   if (kept) return kept;
   const response = await fetch(url);
   if (!cache || !response.ok) return response;
-  const put = cache.put(url, response).then(() => cache.match(url));
-  // Without room in the cache the browser's own may have it still.
-  return (await put.catch(() => undefined)) ?? fetch(url);
+  const type = { headers: { 'content-type': response.headers.get('content-type') ?? '' } };
+  const bytes = await response.arrayBuffer();
+  const put = cache.put(url, new Response(bytes, type)).then(() => cache.match(url));
+  // There may be no room, or a disk that stalls.
+  const now = await Promise.race([put.catch(() => undefined), timeout(MOST_KEEPING_MS)]);
+  if (!now) return new Response(bytes, type);
+  bytes.transfer?.(0);
+  return now;
 }
 
 /** `undefined` where this browser, or its mode, has none. */
@@ -31,10 +36,14 @@ async function openCache(): Promise<Cache | undefined> {
   }
 }
 
+function timeout(ms: number): Promise<undefined> {
+  return new Promise((resolve) => setTimeout(() => resolve(undefined), ms));
+}
+
 /** Keeps the page, its code and `files`, which have been loaded, for visits without a network. Where that cannot be, it goes on without. */
 export async function keepForOffline(files: string[]): Promise<void> {
   // A network that stalls must not keep anybody waiting: the next visit tries again.
-  await Promise.race([keepAll(files), new Promise((resolve) => setTimeout(resolve, MOST_KEEPING_MS))]);
+  await Promise.race([keepAll(files), timeout(MOST_KEEPING_MS)]);
 }
 
 async function keepAll(files: string[]): Promise<void> {
@@ -44,7 +53,8 @@ async function keepAll(files: string[]): Promise<void> {
     const page = new URL('.', document.baseURI).href;
     const code = [...document.querySelectorAll<HTMLScriptElement | HTMLLinkElement>('script[src], link[rel="stylesheet"]')].map((part) => ('src' in part ? part.src : part.href));
     await Promise.all(code.map(async (url) => (await cache.match(url)) ?? cache.add(url)));
-    // The page last, and only if it is still of this version.
+    // The page last, and only if all that it needs is there and it is still of this version.
+    if ((await Promise.all(files.map((url) => cache.match(url)))).includes(undefined)) return;
     const response = await fetch(page);
     const text = await response.clone().text();
     if (!response.ok || response.redirected || !code.every((url) => text.includes(url.slice(url.lastIndexOf('/') + 1)))) return;
