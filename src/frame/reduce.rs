@@ -75,6 +75,26 @@ pub(super) fn box_reduce(
 
 /// Loops for any processor, and for the ends of rows.
 mod portable {
+    /// Sums of the columns of some rows, as wide as `sums`: a few columns at a time, whose sums stay in registers.
+    #[inline(always)]
+    pub fn add_rows(rows: &[u8], sums: &mut [u16]) {
+        const COLUMNS: usize = 32;
+        let width = sums.len();
+        let (tiles, rest) = sums.as_chunks_mut::<COLUMNS>();
+        let done = COLUMNS * tiles.len();
+        for (i, sums) in tiles.iter_mut().enumerate() {
+            *sums = [0; COLUMNS];
+            for row in rows.chunks_exact(width) {
+                let columns = &row[COLUMNS * i..][..COLUMNS];
+                sums.iter_mut().zip(columns).for_each(|(sum, &v)| *sum += u16::from(v));
+            }
+        }
+        rest.fill(0);
+        for row in rows.chunks_exact(width) {
+            rest.iter_mut().zip(&row[done..]).for_each(|(sum, &v)| *sum += u16::from(v));
+        }
+    }
+
     /// Pairs of samples are the halves of 16-bit words, so that no lane has to move.
     pub fn halve(rows: [&[u8]; 2], out: &mut [u8]) {
         let [top, bottom] = rows.map(|row| row.as_chunks::<2>().0);
@@ -122,6 +142,19 @@ mod x86 {
             // SAFETY: the processor has AVX2.
             true => unsafe { third_avx2(rows, out) },
             false => portable::third(rows, out),
+        }
+    }
+
+    pub fn add_rows(rows: &[u8], sums: &mut [u16]) {
+        /// Compiled once more, for vectors of twice the length.
+        #[target_feature(enable = "avx2")]
+        fn add_rows_avx2(rows: &[u8], sums: &mut [u16]) {
+            portable::add_rows(rows, sums);
+        }
+        match is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has AVX2.
+            true => unsafe { add_rows_avx2(rows, sums) },
+            false => portable::add_rows(rows, sums),
         }
     }
 
@@ -201,6 +234,7 @@ mod x86 {
 #[cfg(target_arch = "wasm32")]
 mod simd128 {
     use super::portable;
+    pub use super::portable::add_rows;
     use std::arch::wasm32::*;
 
     fn load(tile: &[u8], at: usize) -> v128 {
@@ -281,7 +315,7 @@ impl Plane {
             let Covered { first, last, parts } = Covered::by(cell, H, self.height);
             sums.fill(0);
             for from in (first..last).step_by(ROWS_IN_16_BITS) {
-                add_rows(rows(from, last.min(from + ROWS_IN_16_BITS)), &mut whole);
+                kernel::add_rows(rows(from, last.min(from + ROWS_IN_16_BITS)), &mut whole);
                 sums.iter_mut().zip(&whole).for_each(|(sum, &whole)| *sum += H as u32 * u32::from(whole));
             }
             for (row, share) in parts.into_iter().filter(|&(_, share)| share > 0) {
@@ -300,43 +334,6 @@ impl Plane {
 
 /// Rows whose columns' sums fit 16 bits.
 const ROWS_IN_16_BITS: usize = 257;
-
-/// Sums of the columns of some rows, as wide as `sums`.
-fn add_rows(rows: &[u8], sums: &mut [u16]) {
-    #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") {
-        // SAFETY: the processor has AVX2.
-        return unsafe { add_rows_avx2(rows, sums) };
-    }
-    add_rows_portable(rows, sums);
-}
-
-/// Compiled once more, for vectors of twice the length.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn add_rows_avx2(rows: &[u8], sums: &mut [u16]) {
-    add_rows_portable(rows, sums);
-}
-
-/// A few columns at a time, whose sums stay in registers.
-#[inline(always)]
-fn add_rows_portable(rows: &[u8], sums: &mut [u16]) {
-    const COLUMNS: usize = 32;
-    let width = sums.len();
-    let (tiles, rest) = sums.as_chunks_mut::<COLUMNS>();
-    let done = COLUMNS * tiles.len();
-    for (i, sums) in tiles.iter_mut().enumerate() {
-        *sums = [0; COLUMNS];
-        for row in rows.chunks_exact(width) {
-            let columns = &row[COLUMNS * i..][..COLUMNS];
-            sums.iter_mut().zip(columns).for_each(|(sum, &v)| *sum += u16::from(v));
-        }
-    }
-    rest.fill(0);
-    for row in rows.chunks_exact(width) {
-        rest.iter_mut().zip(&row[done..]).for_each(|(sum, &v)| *sum += u16::from(v));
-    }
-}
 
 /// The samples along one side of a picture that one of `cells` cells covers.
 #[derive(Clone, Copy)]
