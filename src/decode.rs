@@ -62,7 +62,7 @@ pub struct Decoded {
 pub struct Decoding {
     /// Threads of a decoder in software.
     pub threads: usize,
-    /// A decoder in hardware, for the codecs that it knows.
+    /// A decoder in hardware, for the videos that it decodes; others are decoded in software.
     pub hardware: Option<Hardware>,
 }
 
@@ -142,11 +142,30 @@ pub struct Reader {
     ahead_s: Vec<f64>,
     /// Key frames that a checkpoint has told.
     told_keys: usize,
+    /// Why it is not decoded in the hardware that was asked for.
+    in_software: Option<String>,
 }
 
 impl Reader {
     /// Opens a file and prepares its decoder.
     pub fn open(path: &Path, decoding: Decoding) -> Result<Self> {
+        let mut reader = Self::prepare(path, decoding)?;
+        let Some(hardware) = decoding.hardware else { return Ok(reader) };
+        // Which decoder takes the video is known with its first frame, and not before.
+        let begins = reader.advance().is_some();
+        if begins && hardware::holds(&reader.frame) {
+            return Self::prepare(path, decoding);
+        }
+        let format = reader.decoder.format().descriptor().map_or("an unknown format", |format| format.name());
+        let reason = match begins {
+            true => format!("{} does not decode {} in {format}", hardware.name(), reader.facts.codec),
+            false => format!("{} gives no frame of it", hardware.name()),
+        };
+        let software = Self::prepare(path, Decoding { hardware: None, ..decoding })?;
+        Ok(Self { in_software: Some(reason), ..software })
+    }
+
+    fn prepare(path: &Path, decoding: Decoding) -> Result<Self> {
         // FFmpeg's own messages do not say which file or frame they mean; ours do.
         ffmpeg::init().map_err(|e| Error::Video(e.to_string()))?;
         ffmpeg::log::set_level(ffmpeg::log::Level::Fatal);
@@ -229,6 +248,7 @@ impl Reader {
             tally: Tally::default(),
             ahead_s: Vec::new(),
             told_keys: 0,
+            in_software: None,
         })
     }
 
@@ -303,6 +323,11 @@ impl Reader {
     /// Whether the container is one that says how long it lasts and where its frames are, so that nothing is estimated.
     pub fn states_length(&self) -> bool {
         self.input.format().name().split(',').any(|name| ["mp4", "matroska"].contains(&name))
+    }
+
+    /// Why it is not decoded in the hardware that was asked for; `None` where it is, or where none was.
+    pub fn in_software(&self) -> Option<&str> {
+        self.in_software.as_deref()
     }
 
     /// What was met so far.
@@ -396,9 +421,8 @@ impl Reader {
     /// Begins again. The file is opened anew, as streams without a container cannot seek even
     /// to their start.
     fn restart(&mut self) -> Result<()> {
-        let tally = std::mem::take(&mut self.tally);
-        *self = Self::open(&self.path, self.decoding)?;
-        self.tally = tally;
+        let (tally, in_software) = (std::mem::take(&mut self.tally), self.in_software.take());
+        *self = Self { tally, in_software, ..Self::prepare(&self.path, self.decoding)? };
         Ok(())
     }
 

@@ -42,6 +42,8 @@ const MOST_WAITING_BYTES: usize = 160 << 20;
 pub struct Hooks<'a> {
     /// Called often; see [`Progress`].
     pub progress: &'a dyn Fn(Progress),
+    /// Called with what the user should know meanwhile, in words.
+    pub say: &'a dyn Fn(&str),
     /// Set from elsewhere to end the job with [`Error::Cancelled`].
     pub cancelled: &'a AtomicBool,
 }
@@ -140,6 +142,9 @@ fn read(
     hooks: &Hooks<'_>,
 ) -> Result<Scanned> {
     let mut reader = Reader::open(path, decoding)?;
+    if let Some(reason) = reader.in_software() {
+        (hooks.say)(&format!("{} is decoded in software: {reason}", path.display()));
+    }
     let facts = reader.facts().clone();
     let mut session = Session::new(options, facts.duration_s);
     let mut ended = false;

@@ -2,6 +2,7 @@
 //! programs `ffprobe` and `ffmpeg` give them, and honest counts of what is damaged.
 #![cfg(all(feature = "ffmpeg", not(target_arch = "wasm32")))]
 
+use framesift::decode::hardware::{self, Hardware};
 use framesift::decode::{Decoded, Decoding, Reader, Tally};
 use framesift::frame::Frame;
 use std::path::{Path, PathBuf};
@@ -25,7 +26,11 @@ fn clip(name: &str, size: &str, arguments: &[&str]) -> PathBuf {
 }
 
 fn all(path: &Path) -> (Vec<Decoded>, Reader) {
-    let mut reader = Reader::open(path, Decoding { threads: 2, hardware: None }).expect("the clip opens");
+    all_in(path, None)
+}
+
+fn all_in(path: &Path, hardware: Option<Hardware>) -> (Vec<Decoded>, Reader) {
+    let mut reader = Reader::open(path, Decoding { threads: 2, hardware }).expect("the clip opens");
     let mut frames = Vec::new();
     while let Some(frame) = reader.decode(Vec::new()).expect("goes on") {
         frames.push(frame);
@@ -133,6 +138,45 @@ fn every_frame_of_usual_files() {
     );
     agrees(&clip("late.mkv", "320x180", &x264(&["-pix_fmt", "yuv420p", "-output_ts_offset", "3.5"])), "yuv420p");
     agrees(&clip("motion_jpeg.avi", "320x180", &["-c:v", "mjpeg", "-pix_fmt", "yuvj420p"]), "yuvj420p");
+}
+
+/// The same frames come from hardware as from software, bit for bit, and videos that it does not decode from software,
+/// with the reason.
+#[test]
+fn hardware_decodes_the_same_frames() {
+    let h264 = |pixels: &'static str| ["-c:v", "libx264", "-bf", "2", "-g", "20", "-pix_fmt", pixels];
+    let ten_bit = ["-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none"];
+    let clips = [
+        (clip("in_hardware.mp4", "320x180", &h264("yuv420p")), true),
+        (clip("in_hardware.mkv", "320x180", &[&ten_bit[..], &["-pix_fmt", "yuv420p10le"]].concat()), true),
+        (clip("in_hardware.webm", "320x180", &["-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8"]), true),
+        (clip("in_software.mkv", "320x180", &["-c:v", "ffv1", "-pix_fmt", "yuv420p"]), false),
+        (clip("in_software.mov", "320x180", &h264("yuv444p")), false),
+    ];
+    for hardware in hardware::ALL {
+        if let Err(reason) = hardware.check() {
+            println!("skipped: {} does not decode here: {reason}", hardware.name());
+            continue;
+        }
+        for (path, known) in &clips {
+            let (theirs, reader) = all_in(path, Some(hardware));
+            let (ours, _) = all(path);
+            let name = path.display();
+            println!("{}: {name}: {:?}", hardware.name(), reader.in_software());
+            // What VAAPI knows depends on the card.
+            if hardware == Hardware::Cuda {
+                assert_eq!(reader.in_software().is_none(), *known, "{name}");
+            }
+            assert_eq!((ours.len(), tally(&reader).notes), (theirs.len(), vec![]), "{name}");
+            assert_eq!(reader.expected(), ours.len() as u64, "{name}");
+            let rgb =
+                |frame: &Decoded| Frame::new(&frame.layout, &frame.data).expect("is whole").to_rgb().expect("rgb");
+            for (ours, theirs) in ours.iter().zip(&theirs) {
+                assert_eq!((ours.time_s, ours.duration_s), (theirs.time_s, theirs.duration_s), "{name}");
+                assert!(rgb(ours) == rgb(theirs), "{name}: pixels at {} s", ours.time_s);
+            }
+        }
+    }
 }
 
 #[test]

@@ -271,7 +271,11 @@ impl Sift<'_> {
 
     fn scan_and_write(&self, pool: &mut Pool, log: &mut Log) -> framesift::Result<()> {
         let shown = Shown::new(self.options.progress, &self.video.display().to_string());
-        let hooks = Hooks { progress: &|progress| shown.update(progress), cancelled: cancelled() };
+        let hooks = Hooks {
+            progress: &|progress| shown.update(progress),
+            say: &|text| self.options.progress.say(text),
+            cancelled: cancelled(),
+        };
         let mut scanned = job::scan(self.video, self.choice, self.decoding, pool, Some(log), &hooks)?;
         scanned.look_for(self.references.to_vec());
         scanned.avoid(self.avoided.to_vec());

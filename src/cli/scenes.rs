@@ -36,7 +36,11 @@ pub fn run(options: &Options) -> Outcome {
     let models = Models { pack: Pack::built_in()?, engine: Engine::default() };
     let manifest = {
         let shown = Shown::new(options.progress, &name);
-        let hooks = Hooks { progress: &|progress| shown.update(progress), cancelled: cancelled() };
+        let hooks = Hooks {
+            progress: &|progress| shown.update(progress),
+            say: &|text| options.progress.say(text),
+            cancelled: cancelled(),
+        };
         let scanned = job::scenes(&options.video, &choice, decoding, &hooks);
         scanned.and_then(|mut scanned| scanned.manifest(&choice, &models)).map_err(|error| match error {
             Error::Cancelled => Ended::Cancelled,

@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::{codec, ffi, frame};
 use std::ptr::null_mut;
+use std::sync::{Mutex, PoisonError};
 
 /// A kind of hardware decoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +31,20 @@ impl Hardware {
     pub fn check(self) -> Result<()> {
         ffmpeg::init().map_err(|e| Error::Video(e.to_string()))?;
         ffmpeg::log::set_level(ffmpeg::log::Level::Fatal);
-        Device::open(self).map(|_| ())
+        self.reference().map(|_| ())
+    }
+
+    /// A reference to its device, which is opened once: all decoders of a process share it.
+    fn reference(self) -> Result<Reference> {
+        static OPEN: Mutex<Vec<(Hardware, Reference)>> = Mutex::new(Vec::new());
+        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, device)) = open.iter().find(|(hardware, _)| *hardware == self) {
+            return device.again();
+        }
+        let device = Reference::open(self)?;
+        let another = device.again();
+        open.push((self, device));
+        another
     }
 
     fn kind(self) -> ffi::AVHWDeviceType {
@@ -41,10 +55,13 @@ impl Hardware {
     }
 }
 
-/// An open device.
-struct Device(*mut ffi::AVBufferRef);
+/// A reference to an open device.
+struct Reference(*mut ffi::AVBufferRef);
 
-impl Device {
+// SAFETY: FFmpeg counts references atomically, and locks the device where it uses it.
+unsafe impl Send for Reference {}
+
+impl Reference {
     fn open(hardware: Hardware) -> Result<Self> {
         let mut device = null_mut();
         // SAFETY: the pointer is written on success only, and null stands for the usual device and no options.
@@ -55,9 +72,15 @@ impl Device {
             _ => Err(Error::Video(format!("{} does not open ({})", hardware.name(), ffmpeg::Error::from(code)))),
         }
     }
+
+    fn again(&self) -> Result<Self> {
+        // SAFETY: the reference is alive; null means that there was no memory.
+        let another = unsafe { ffi::av_buffer_ref(self.0) };
+        if another.is_null() { Err(Error::Video("has no memory for its decoder".into())) } else { Ok(Self(another)) }
+    }
 }
 
-impl Drop for Device {
+impl Drop for Reference {
     fn drop(&mut self) {
         // SAFETY: the reference is ours, and given back once.
         unsafe { ffi::av_buffer_unref(&raw mut self.0) }
@@ -67,16 +90,21 @@ impl Drop for Device {
 /// Has a decoder that is not open yet use hardware. FFmpeg then chooses the hardware's pixel format
 /// by itself, or goes on in software where the hardware does not know the codec.
 pub fn attach(context: &mut codec::context::Context, hardware: Hardware) -> Result<()> {
-    let device = Device::open(hardware)?;
-    // SAFETY: the context is alive and not open; it gets a reference of its own, which it gives back itself.
-    unsafe { (*context.as_mut_ptr()).hw_device_ctx = ffi::av_buffer_ref(device.0) };
+    let device = std::mem::ManuallyDrop::new(hardware.reference()?);
+    // SAFETY: the context is alive and not open; the reference is its own now, and it gives it back.
+    unsafe { (*context.as_mut_ptr()).hw_device_ctx = device.0 };
     Ok(())
+}
+
+/// Whether a frame is in the hardware's memory.
+pub fn holds(frame: &frame::Video) -> bool {
+    // SAFETY: the frame is alive, and a pointer of it is only compared.
+    !unsafe { (*frame.as_ptr()).hw_frames_ctx.is_null() }
 }
 
 /// A frame in the computer's memory, if it is in the hardware's.
 pub fn fetched(frame: &frame::Video) -> Result<Option<frame::Video>> {
-    // SAFETY: the frame is alive, and a pointer of it is only compared.
-    if unsafe { (*frame.as_ptr()).hw_frames_ctx.is_null() } {
+    if !holds(frame) {
         return Ok(None);
     }
     let mut copy = frame::Video::empty();

@@ -6,6 +6,7 @@ use ndarray::{ArrayD, ArrayViewD, Axis, concatenate};
 use serde::{Deserialize, Serialize};
 #[cfg(all(feature = "onnxruntime", not(target_arch = "wasm32")))]
 use {
+    super::gpu::{AT_ONCE, Gpu, GpuNetwork},
     super::onnxruntime::{OnnxRuntime, OnnxRuntimeNetwork, Provider},
     std::sync::Arc,
 };
@@ -36,16 +37,21 @@ impl Precision {
 pub struct Engine {
     precision: Precision,
     #[cfg(all(feature = "onnxruntime", not(target_arch = "wasm32")))]
-    onnxruntime: Option<(Arc<OnnxRuntime>, Provider)>,
+    onnxruntime: Option<Place>,
+}
+
+/// Where ONNX Runtime computes.
+#[cfg(all(feature = "onnxruntime", not(target_arch = "wasm32")))]
+#[derive(Clone)]
+enum Place {
+    /// With so many threads a network.
+    Cpu(Arc<OnnxRuntime>, usize),
+    Gpu(Arc<Gpu>),
 }
 
 /// Networks compiled for one shape that are kept. A video needs three (pictures, faces, the second look);
 /// videos of other shapes follow.
 const MOST_NETWORKS: usize = 4;
-/// Most pictures that a GPU is given at once: enough to keep it busy, and a bounded share of its memory.
-#[cfg(all(feature = "onnxruntime", not(target_arch = "wasm32")))]
-const MOST_AT_ONCE: usize = 16;
-
 /// A network in an engine, for batches of any shape.
 pub struct Runner(Kind);
 
@@ -54,6 +60,8 @@ enum Kind {
     Own { model: Box<Model>, networks: Vec<Network> },
     #[cfg(all(feature = "onnxruntime", not(target_arch = "wasm32")))]
     OnnxRuntime(OnnxRuntimeNetwork),
+    #[cfg(all(feature = "onnxruntime", not(target_arch = "wasm32")))]
+    Gpu(GpuNetwork),
 }
 
 impl Engine {
@@ -69,7 +77,11 @@ impl Engine {
     /// ONNX Runtime.
     #[cfg(all(feature = "onnxruntime", not(target_arch = "wasm32")))]
     pub fn onnxruntime(runtime: Arc<OnnxRuntime>, provider: Provider, precision: Precision) -> Self {
-        Self { precision, onnxruntime: Some((runtime, provider)) }
+        let place = match provider {
+            Provider::Cpu(threads) => Place::Cpu(runtime, threads),
+            Provider::Cuda => Place::Gpu(Arc::new(Gpu::new(runtime, provider))),
+        };
+        Self { precision, onnxruntime: Some(place) }
     }
 
     /// What it computes with.
@@ -80,9 +92,12 @@ impl Engine {
     /// Its name for manifests.
     pub fn name(&self) -> String {
         #[cfg(all(feature = "onnxruntime", not(target_arch = "wasm32")))]
-        if let Some((runtime, provider)) = &self.onnxruntime {
-            let place = if *provider == Provider::Cuda { "cuda" } else { "cpu" };
-            return format!("{place} (ONNX Runtime {}, {})", runtime.version(), self.precision.name());
+        if let Some(place) = &self.onnxruntime {
+            let (device, runtime) = match place {
+                Place::Cpu(runtime, _) => ("cpu", runtime.version()),
+                Place::Gpu(gpu) => ("cuda", gpu.runtime().version()),
+            };
+            return format!("{device} (ONNX Runtime {runtime}, {})", self.precision.name());
         }
         match self.precision {
             Precision::Int8 => format!("cpu ({} INT8 kernels)", super::int8::kernels::Isa::best().name()),
@@ -93,8 +108,8 @@ impl Engine {
     /// How many pictures at once it is best given.
     pub fn batch(&self) -> usize {
         #[cfg(all(feature = "onnxruntime", not(target_arch = "wasm32")))]
-        if matches!(self.onnxruntime, Some((_, Provider::Cuda))) {
-            return MOST_AT_ONCE;
+        if matches!(self.onnxruntime, Some(Place::Gpu(_))) {
+            return AT_ONCE;
         }
         1
     }
@@ -102,12 +117,15 @@ impl Engine {
     /// Reads an ONNX file.
     pub fn load(&self, file: &[u8]) -> Result<Runner> {
         #[cfg(all(feature = "onnxruntime", not(target_arch = "wasm32")))]
-        if let Some((runtime, provider)) = &self.onnxruntime {
-            let network = match self.precision {
-                Precision::Int8 => runtime.network(file, *provider),
-                Precision::Fp32 => runtime.network(&super::fp32_file(file)?, *provider),
+        if let Some(place) = &self.onnxruntime {
+            let file = match self.precision {
+                Precision::Int8 => file.to_vec(),
+                Precision::Fp32 => super::fp32_file(file)?,
             };
-            return network.map(|network| Runner(Kind::OnnxRuntime(network)));
+            return Ok(Runner(match place {
+                Place::Cpu(runtime, threads) => Kind::OnnxRuntime(runtime.network(&file, Provider::Cpu(*threads))?),
+                Place::Gpu(gpu) => Kind::Gpu(gpu.load(file)?),
+            }));
         }
         let model = match self.precision {
             Precision::Int8 => Model::from_onnx(file)?,
@@ -123,7 +141,7 @@ impl Runner {
         match &self.0 {
             Kind::Own { model, .. } => model.in_float(),
             #[cfg(all(feature = "onnxruntime", not(target_arch = "wasm32")))]
-            Kind::OnnxRuntime(_) => &[],
+            Kind::OnnxRuntime(_) | Kind::Gpu(_) => &[],
         }
     }
 
@@ -134,9 +152,11 @@ impl Runner {
             Kind::Own { model, networks } => in_parts(batch, 1, |input| run_own(model, networks, input)),
             #[cfg(all(feature = "onnxruntime", not(target_arch = "wasm32")))]
             Kind::OnnxRuntime(network) => {
-                let at_once = if network.takes_batches() { MOST_AT_ONCE } else { 1 };
+                let at_once = if network.takes_batches() { AT_ONCE } else { 1 };
                 in_parts(batch, at_once, |input| network.run(input))
             }
+            #[cfg(all(feature = "onnxruntime", not(target_arch = "wasm32")))]
+            Kind::Gpu(network) => in_parts(batch, network.at_once(), |inputs| network.run(inputs)),
         }
     }
 }

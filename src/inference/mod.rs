@@ -7,6 +7,8 @@
 //! file and runs what is float, and [`int8`] runs the quantized regions.
 
 mod engine;
+#[cfg(all(feature = "onnxruntime", not(target_arch = "wasm32")))]
+mod gpu;
 pub mod int8;
 #[cfg(all(feature = "onnxruntime", not(target_arch = "wasm32")))]
 pub mod onnxruntime;

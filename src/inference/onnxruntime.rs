@@ -4,7 +4,7 @@
 
 use crate::error::{Error, Result, inference};
 use ndarray::{ArrayD, ArrayViewD, IxDyn};
-use ort::ep::CUDA;
+use ort::ep::{CUDA, cuda::ConvAlgorithmSearch};
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::value::TensorRef;
@@ -73,7 +73,13 @@ impl OnnxRuntime {
             .and_then(|b| Ok(b.with_intra_threads(threads)?))
             .and_then(|b| match provider {
                 Provider::Cpu(_) => Ok(b),
-                Provider::Cuda => Ok(b.with_execution_providers([CUDA::default().build().error_on_failure()])?),
+                Provider::Cuda => {
+                    // Trying all algorithms takes seconds for every shape; TF32 has ten bits of fraction, and faces
+                    // would be described differently than on a CPU.
+                    let cuda =
+                        CUDA::default().with_conv_algorithm_search(ConvAlgorithmSearch::Heuristic).with_tf32(false);
+                    Ok(b.with_execution_providers([cuda.build().error_on_failure()])?)
+                }
             })
             .and_then(|mut b| b.commit_from_memory(file))
             .map_err(inference)?;

@@ -166,9 +166,12 @@ impl Worker {
     }
 }
 
-/// The next job, and at most so many in all that are waiting already; none when no more is to come.
+/// The next job, and, where it is a frame to analyze, at most so many in all that are waiting already; none when no
+/// more is to come.
 fn next(waiting: &Mutex<Receiver<Box<Job>>>, most: usize) -> Vec<Job> {
     let waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
-    let first = waiting.recv().ok();
-    first.into_iter().chain(std::iter::from_fn(|| waiting.try_recv().ok())).take(most).map(|job| *job).collect()
+    let Ok(first) = waiting.recv() else { return Vec::new() };
+    let most = if matches!(first.task, Task::Analyze) { most } else { 1 };
+    let others = std::iter::from_fn(|| waiting.try_recv().ok());
+    std::iter::once(first).chain(others).take(most).map(|job| *job).collect()
 }
