@@ -5,6 +5,7 @@
 //! ([`Reader::decode`]), or a few once more ([`Reader::find`]). What cannot be decoded
 //! is counted, never silently lost.
 
+pub mod groups;
 pub mod hardware;
 mod layout;
 
@@ -195,19 +196,10 @@ impl Reader {
                 "holds {codec}, which this FFmpeg does not decode ({e}): `ffmpeg -decoders` lists what it does"
             ))
         };
-        let mut context = codec::context::Context::from_parameters(stream.parameters()).map_err(undecodable)?;
-        context.set_threading(codec::threading::Config {
-            kind: codec::threading::Type::Frame,
-            // Hardware does not get faster with more.
-            count: if decoding.hardware.is_some() { 1 } else { decoding.threads },
-            ..Default::default()
-        });
-        if let Some(hardware) = decoding.hardware {
-            hardware::attach(&mut context, hardware)?;
-        }
-        let mut decoder = context.decoder();
-        decoder.set_packet_time_base(time_base);
-        let decoder = decoder.video().map_err(undecodable)?;
+        // Hardware does not get faster with more threads.
+        let threads = if decoding.hardware.is_some() { 1 } else { decoding.threads };
+        let device = decoding.hardware.map(Hardware::reference).transpose()?;
+        let decoder = opened(&stream, threads, device).map_err(undecodable)?;
         let turn = layout::Turn::of(&stream);
         let pixel_shape = pixel_shape(&stream);
         let shape = pixel_shape.unwrap_or(decoder.aspect_ratio());
@@ -303,6 +295,16 @@ impl Reader {
         let Checkpoint { packets, notes, more_notes, keys_s, stepped_back, .. } = checkpoint;
         let keys_s = if stepped_back { Vec::new() } else { keys_s };
         self.tally = Tally { packets, frames, notes, more_notes, keys_s, stepped_back };
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How it is decoded.
+    pub fn decoding(&self) -> Decoding {
+        self.decoding
     }
 
     /// What the container says.
@@ -432,9 +434,7 @@ impl Reader {
         loop {
             match self.decoder.receive_frame(&mut self.frame) {
                 Ok(()) => {
-                    if let Some(time_s) = self.time_of_frame() {
-                        self.last_s = time_s;
-                        self.ahead_s.retain(|&ahead_s| ahead_s > time_s);
+                    if let Some(time_s) = self.shown() {
                         return Some(time_s);
                     }
                 }
@@ -458,6 +458,14 @@ impl Reader {
                 }
             }
         }
+    }
+
+    /// Goes on to the decoded frame; returns its time, or `None` for one that is not to be shown.
+    fn shown(&mut self) -> Option<f64> {
+        let time_s = self.time_of_frame()?;
+        self.last_s = time_s;
+        self.ahead_s.retain(|&ahead_s| ahead_s > time_s);
+        Some(time_s)
     }
 
     /// Time of the decoded frame; `None` for one that is not to be shown.
@@ -575,6 +583,23 @@ impl Reader {
         let seen = layout::show(fetched.as_ref().unwrap_or(&self.frame), self.turn, pixel_shape, see)?;
         Ok((duration_s, seen))
     }
+}
+
+/// A decoder for a stream: with so many threads, or in hardware.
+fn opened(
+    stream: &format::stream::Stream<'_>,
+    threads: usize,
+    device: Option<hardware::Reference>,
+) -> std::result::Result<codec::decoder::Video, ffmpeg::Error> {
+    let mut context = codec::context::Context::from_parameters(stream.parameters())?;
+    let kind = codec::threading::Type::Frame;
+    context.set_threading(codec::threading::Config { kind, count: threads, ..Default::default() });
+    if let Some(device) = device {
+        hardware::attach(&mut context, device);
+    }
+    let mut decoder = context.decoder();
+    decoder.set_packet_time_base(stream.time_base());
+    decoder.video()
 }
 
 /// Length in seconds of a video whose container does not say it, as of recordings that were interrupted: all its

@@ -3,7 +3,7 @@
 //! ```text
 //! thread "decode":   Reader → Measurer ──frames──► Session (this thread) ──candidates──► pool
 //!                                  ◄──buffers──            ▲─────────faces──────────────┘
-//! afterwards:        the choice → Reader → pool → files
+//! afterwards:        the choice → threads with Readers → files
 //! ```
 //!
 //! What comes in is recorded in a [`log`], so that a job that was interrupted goes on.
@@ -13,27 +13,31 @@
 
 pub mod log;
 pub mod pool;
+mod stills;
 
 use crate::contact;
 use crate::dataset::{self, Dataset};
+use crate::decode::groups::Ended;
 use crate::decode::{Decoded, Decoding, Reader, Tally};
 use crate::error::{Error, Result};
+use crate::faces::Face;
 use crate::faces::pack::Pack;
 use crate::frame::{Frame, Transfer};
 use crate::inference::Engine;
 use crate::journal::{Checkpoint, Replay};
-use crate::manifest::{KeptFace, Manifest, Options, Video};
+use crate::manifest::{KeptFace, KeptFrame, Manifest, Options, Video};
 use crate::pipeline::{Measured, Measurer, Session};
 use crate::sampling::Candidate;
 use crate::sampling::selection::FacesMode;
 use crate::still::Place;
 use log::Log;
-use pool::{Done, Pool, Task};
+use pool::Pool;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::time::Instant;
+use stills::Chosen;
 
 /// Most bytes of frames between decoding and sampling.
 const MOST_WAITING_BYTES: usize = 160 << 20;
@@ -141,8 +145,26 @@ fn read(
     faces: &mut Faces<'_>,
     hooks: &Hooks<'_>,
 ) -> Result<Scanned> {
+    if let Some(scanned) = read_through(path, options, decoding, true, faces, hooks)? {
+        return Ok(scanned);
+    }
+    faces.start_again()?;
+    let scanned = read_through(path, options, decoding, false, faces, hooks)?;
+    scanned.ok_or_else(|| Error::Video("could not be read in order".into()))
+}
+
+/// Decodes and samples every frame, in groups of pictures where they may be and can; `None` where they turn out not to be in
+/// order.
+fn read_through(
+    path: &Path,
+    options: &Options,
+    decoding: Decoding,
+    in_groups: bool,
+    faces: &mut Faces<'_>,
+    hooks: &Hooks<'_>,
+) -> Result<Option<Scanned>> {
     let mut reader = Reader::open(path, decoding)?;
-    if let Some(reason) = reader.in_software() {
+    if let Some(reason) = reader.in_software().filter(|_| in_groups) {
         (hooks.say)(&format!("{} is decoded in software: {reason}", path.display()));
     }
     let facts = reader.facts().clone();
@@ -168,11 +190,14 @@ fn read(
     let (send, frames) = sync_channel::<Sent>(waiting);
     let (give_back, spare) = channel();
     let pixels = faces.pool.is_some();
+    let threads = decoding.threads.min(std::thread::available_parallelism().map_or(1, usize::from));
+    let in_groups = in_groups && !pixels && measurer.is_orderless() && reader.has_groups_for(threads);
     let decode = move || match ended {
-        true => Ok(reader),
-        false => decode_all(reader, measurer, options.batch, pixels, &send, &spare),
+        true => Ok(Some(reader)),
+        false if in_groups => decode_in_groups(reader, threads, options.batch, &send),
+        false => decode_all(reader, measurer, options.batch, pixels, &send, &spare).map(Some),
     };
-    let mut reader = std::thread::scope(|scope| {
+    let reader = std::thread::scope(|scope| {
         let decoding = scope.spawn(decode);
         let mut take = || -> Result<()> {
             for (frame, measured, checkpoint) in &frames {
@@ -196,6 +221,7 @@ fn read(
             (Ok(()), Ok(reader)) => Ok(reader),
         }
     })?;
+    let Some(mut reader) = reader else { return Ok(None) };
     let tally = reader.tally().clone();
     let expected = reader.expected();
     if tally.frames == 0 {
@@ -230,7 +256,25 @@ fn read(
         frames_missing: expected - tally.frames,
         notes,
     };
-    Ok(Scanned { session, reader, tally, video, timings_s: BTreeMap::new() })
+    Ok(Some(Scanned { session, reader, tally, video, timings_s: BTreeMap::new() }))
+}
+
+/// Decodes and measures all frames in groups of pictures, on so many threads; `None` where they are not in order.
+fn decode_in_groups(
+    mut reader: Reader,
+    threads: usize,
+    batch: usize,
+    send: &SyncSender<Sent>,
+) -> Result<Option<Reader>> {
+    let see = |frame: &Frame<'_>| Ok((Measurer::measure_alone(frame)?, frame.layout().clone()));
+    let mut take = |reader: &mut Reader, time_s, duration_s, (measured, layout)| {
+        let full = reader.tally().frames.is_multiple_of(batch as u64);
+        let checkpoint = full.then(|| reader.checkpoint());
+        let frame = Decoded { time_s, duration_s, layout, data: Vec::new() };
+        send.send((frame, measured, checkpoint)).is_ok()
+    };
+    let ended = reader.decode_in_groups(threads, &see, &mut take)?;
+    Ok((ended != Ended::Disorderly).then_some(reader))
 }
 
 /// Decodes and measures all frames. With their pixels, or, where nobody looks at those, only what was measured.
@@ -313,7 +357,7 @@ impl Faces<'_> {
                 self.replay.look_up(index, session)?;
             } else {
                 self.all += 1;
-                pool.submit(Task::Analyze, index, layout, data)?;
+                pool.submit(index, layout, data)?;
             }
         }
         while let Some(reply) = self.pool.as_mut().and_then(|pool| pool.poll()) {
@@ -331,10 +375,8 @@ impl Faces<'_> {
         Ok(())
     }
 
-    fn store(&mut self, (index, result): (u64, Result<Done>), session: &mut Session) -> Result<()> {
-        let Done::Faces(faces) = result? else {
-            return Err(Error::Usage("files came where faces were asked for".into()));
-        };
+    fn store(&mut self, (index, faces): (u64, Result<Vec<Face>>), session: &mut Session) -> Result<()> {
+        let faces = faces?;
         self.done += 1;
         if let Some(log) = &mut self.log {
             log.faces(index, &faces)?;
@@ -395,7 +437,7 @@ impl Scanned {
         folder: &Path,
         options: &Options,
         models: &Models,
-        pool: &mut Pool,
+        workers: usize,
         hooks: &Hooks<'_>,
     ) -> Result<Manifest> {
         let start = Instant::now();
@@ -404,55 +446,36 @@ impl Scanned {
             let inner = folder.join(inner);
             std::fs::create_dir_all(&inner).map_err(|e| cannot_write(&inner, &e))?;
         }
-        let names: BTreeMap<u64, Vec<&str>> = (manifest.frames.iter())
-            .map(|f| (f.index, std::iter::once(&f.file).chain(f.faces.iter().filter_map(|face| face.crop.as_ref()))))
-            .map(|(index, names)| (index, names.map(String::as_str).collect()))
-            .collect();
-        let total = manifest.frames.len() as u64;
-        let mut written = 0;
         let thumbnail = options.also.contains(&Dataset::Contact);
-        let times_s: BTreeMap<u64, f64> = manifest.frames.iter().map(|frame| (frame.index, frame.time_s)).collect();
-        let mut thumbnails = BTreeMap::new();
-        // `None` for a frame of which nothing came.
-        let mut save = |reply: Option<(u64, Result<Done>)>| -> Result<()> {
-            if let Some((index, result)) = reply
-                && let (Done::Files(mut files), Some(names)) = (result?, names.get(&index))
-            {
-                if thumbnail && let (Some(small), Some(&time_s)) = (files.pop(), times_s.get(&index)) {
-                    thumbnails.insert(index, (time_s, small));
+        let frames: BTreeMap<u64, &KeptFrame> = manifest.frames.iter().map(|frame| (frame.index, frame)).collect();
+        let place = |face: &KeptFace| Place { bbox: face.bbox, landmarks: face.landmarks };
+        let chosen: Vec<Chosen> = (frames.values())
+            .map(|frame| Chosen {
+                index: frame.index,
+                time_s: frame.time_s,
+                stills: options.stills(frame.faces.iter().map(place).collect(), thumbnail),
+            })
+            .collect();
+        let (mut thumbnails, mut lost) = (BTreeMap::new(), Vec::new());
+        let (mut written, total) = (0, chosen.len() as u64);
+        let save = |index: u64, files: Option<Vec<Vec<u8>>>| -> Result<()> {
+            hooks.check()?;
+            match (files, frames.get(&index)) {
+                (Some(mut files), Some(frame)) => {
+                    if let Some(small) = files.pop_if(|_| thumbnail) {
+                        thumbnails.insert(index, (frame.time_s, small));
+                    }
+                    let names = std::iter::once(&frame.file).chain(frame.faces.iter().filter_map(|f| f.crop.as_ref()));
+                    names.zip(files).try_for_each(|(name, bytes)| write_whole(&folder.join(name), &bytes))?;
                 }
-                names.iter().zip(files).try_for_each(|(name, bytes)| write_whole(&folder.join(name), &bytes))?;
+                _ => lost.push(index),
             }
             written += 1;
             (hooks.progress)(Progress { stage: Stage::Write, done: written, total });
             Ok(())
         };
-        let mut lost = Vec::new();
-        let mut write_all = |pool: &mut Pool| -> Result<()> {
-            for frame in &manifest.frames {
-                hooks.check()?;
-                match self.reader.find(frame.time_s, &self.tally.keys_s)? {
-                    Some(Decoded { layout, data, .. }) => {
-                        let place = |face: &KeptFace| Place { bbox: face.bbox, landmarks: face.landmarks };
-                        let faces = frame.faces.iter().map(place).collect();
-                        let stills = options.stills(faces, thumbnail);
-                        pool.submit(Task::Encode(stills), frame.index, layout, data)?;
-                    }
-                    None => {
-                        lost.push(frame.index);
-                        save(None)?;
-                    }
-                }
-                while let Some(reply) = pool.poll() {
-                    save(Some(reply))?;
-                }
-            }
-            while let Some(reply) = pool.wait() {
-                save(Some(reply))?;
-            }
-            Ok(())
-        };
-        write_all(pool).inspect_err(|_| pool.forget())?;
+        stills::make(self.reader.path(), self.reader.decoding(), &self.tally.keys_s, &chosen, workers, save)?;
+        lost.sort_unstable();
         if !lost.is_empty() && lost.len() == manifest.frames.len() {
             return Err(Error::Video("was scanned, but none of the chosen frames could be decoded again".into()));
         }

@@ -87,6 +87,16 @@ impl Measurer {
         Ok(Self { meter: Meter::new(detector)? })
     }
 
+    /// Whether a frame is measured by itself, so that the order does not matter.
+    pub fn is_orderless(&self) -> bool {
+        self.meter.is_none()
+    }
+
+    /// Measures a frame by itself.
+    pub fn measure_alone(frame: &Frame<'_>) -> Result<Measured> {
+        Ok(Measured { features: Features::measure(frame)?, measure: 0.0 })
+    }
+
     /// Measures the next frame.
     pub fn measure(&mut self, frame: &Frame<'_>) -> Result<Measured> {
         let features = Features::measure(frame)?;

@@ -2,6 +2,7 @@
 //! programs `ffprobe` and `ffmpeg` give them, and honest counts of what is damaged.
 #![cfg(all(feature = "ffmpeg", not(target_arch = "wasm32")))]
 
+use framesift::decode::groups::Ended;
 use framesift::decode::hardware::{self, Hardware};
 use framesift::decode::{Decoded, Decoding, Reader, Tally};
 use framesift::frame::Frame;
@@ -177,6 +178,79 @@ fn hardware_decodes_the_same_frames() {
             }
         }
     }
+}
+
+/// Groups of pictures give the same frames, in order, as reading one after the other. What cannot be shared out is not,
+/// and files that turn out not to be in order say so.
+#[test]
+fn groups_of_pictures_give_the_same_frames() {
+    const THREADS: usize = 3;
+    let read = |path: &Path, in_groups: bool| {
+        let mut reader = Reader::open(path, Decoding { threads: 2, hardware: None }).expect("opens");
+        let mut frames = Vec::new();
+        let see = |frame: &Frame<'_>| {
+            let mut data = Vec::new();
+            Ok((frame.pack(&mut data), data))
+        };
+        if in_groups {
+            let mut take = |_: &mut Reader, time_s: f64, duration_s: f64, seen| {
+                frames.push((time_s, duration_s, seen));
+                true
+            };
+            let ended = reader.decode_in_groups(THREADS, &see, &mut take).expect("the decoders open");
+            return (frames, tally(&reader), ended);
+        }
+        while let Some(frame) = reader.decode_in_place(see).expect("goes on") {
+            frames.push(frame);
+        }
+        (frames, tally(&reader), Ended::All)
+    };
+    let has_groups = |path: &Path| {
+        let reader = Reader::open(path, Decoding { threads: 2, hardware: None }).expect("opens");
+        (reader.has_groups_for(THREADS), reader.has_groups_for(1))
+    };
+    let x264 = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-bf", "3", "-preset", "fast", "-x264-params"];
+    let closed = clip("groups.mp4", "320x180", &[&x264[..], &["keyint=4:min-keyint=2:scenecut=0"]].concat());
+    let hevc = clip(
+        "groups_hevc.mp4",
+        "320x180",
+        &["-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none:keyint=4:open-gop=0"],
+    );
+    let vp9 = clip(
+        "groups_vp9.mp4",
+        "320x180",
+        &["-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-g", "4"],
+    );
+    // Begins within a group: an edit list cuts frames away that must still be decoded.
+    let cut = closed.with_file_name("groups_cut.mp4");
+    ffmpeg(&["-ss", "0.25", "-i", closed.to_str().expect("a path"), "-c", "copy", cut.to_str().expect("a path")]);
+    // Frames before a key frame in time go back to what is before it in the file.
+    let open = clip("groups_open.mp4", "320x180", &[&x264[..], &["keyint=4:scenecut=0:open-gop=1"]].concat());
+    for path in [&closed, &hevc, &vp9, &cut, &open] {
+        let name = path.display();
+        assert_eq!(has_groups(path), (true, false), "{name}");
+        let (ours, tally_ours, ended) = read(path, true);
+        let (theirs, tally_theirs, _) = read(path, false);
+        assert!(ended == Ended::All, "{name}");
+        assert!(ours == theirs, "{name}: {} and {} frames", ours.len(), theirs.len());
+        assert_eq!(
+            (tally_ours.packets, tally_ours.frames, &tally_ours.keys_s, &tally_ours.notes),
+            (tally_theirs.packets, tally_theirs.frames, &tally_theirs.keys_s, &tally_theirs.notes),
+            "{name}"
+        );
+    }
+
+    let long = clip("groups_long.mp4", "320x180", &[&x264[..], &["keyint=40:scenecut=0"]].concat());
+    let listed_nowhere = clip("groups.mkv", "320x180", &[&x264[..], &["keyint=4"]].concat());
+    for path in [&long, &listed_nowhere] {
+        assert!(!has_groups(path).0, "{}", path.display());
+    }
+    let mut bytes = std::fs::read(&closed).expect("is there");
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 400].fill(0x55);
+    let damaged = closed.with_file_name("groups_damaged.mp4");
+    std::fs::write(&damaged, bytes).expect("a folder that can be written to");
+    assert!(read(&damaged, true).2 == Ended::Disorderly);
 }
 
 #[test]

@@ -279,7 +279,7 @@ impl Sift<'_> {
         let mut scanned = job::scan(self.video, self.choice, self.decoding, pool, Some(log), &hooks)?;
         scanned.look_for(self.references.to_vec());
         scanned.avoid(self.avoided.to_vec());
-        let manifest = scanned.write(self.folder, self.choice, self.models, pool, &hooks)?;
+        let manifest = scanned.write(self.folder, self.choice, self.models, self.options.sift.workers(), &hooks)?;
         drop(shown);
         tell(&manifest, self.folder, self.options.json).map_err(|e| untold(&e))
     }

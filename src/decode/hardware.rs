@@ -35,7 +35,7 @@ impl Hardware {
     }
 
     /// A reference to its device, which is opened once: all decoders of a process share it.
-    fn reference(self) -> Result<Reference> {
+    pub fn reference(self) -> Result<Reference> {
         static OPEN: Mutex<Vec<(Hardware, Reference)>> = Mutex::new(Vec::new());
         let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, device)) = open.iter().find(|(hardware, _)| *hardware == self) {
@@ -56,7 +56,7 @@ impl Hardware {
 }
 
 /// A reference to an open device.
-struct Reference(*mut ffi::AVBufferRef);
+pub struct Reference(*mut ffi::AVBufferRef);
 
 // SAFETY: FFmpeg counts references atomically, and locks the device where it uses it.
 unsafe impl Send for Reference {}
@@ -89,11 +89,10 @@ impl Drop for Reference {
 
 /// Has a decoder that is not open yet use hardware. FFmpeg then chooses the hardware's pixel format
 /// by itself, or goes on in software where the hardware does not know the codec.
-pub fn attach(context: &mut codec::context::Context, hardware: Hardware) -> Result<()> {
-    let device = std::mem::ManuallyDrop::new(hardware.reference()?);
+pub fn attach(context: &mut codec::context::Context, device: Reference) {
+    let device = std::mem::ManuallyDrop::new(device);
     // SAFETY: the context is alive and not open; the reference is its own now, and it gives it back.
     unsafe { (*context.as_mut_ptr()).hw_device_ctx = device.0 };
-    Ok(())
 }
 
 /// Whether a frame is in the hardware's memory.

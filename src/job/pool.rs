@@ -1,40 +1,22 @@
-//! Threads that find faces in candidates and encode chosen frames.
+//! Threads that find faces in candidates.
 
 use super::Models;
 use crate::error::{Error, Result};
 use crate::faces::{Face, FaceAnalyzer};
 use crate::frame::{Frame, FrameLayout};
-use crate::still::{self, Stills};
 use image::RgbImage;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-/// What is to be done with a frame.
-pub enum Task {
-    /// Find its faces.
-    Analyze,
-    /// Make files of it and of its faces.
-    Encode(Stills),
-}
-
-/// What came of it.
-pub enum Done {
-    /// The faces in the frame.
-    Faces(Vec<Face>),
-    /// The frame, then its faces.
-    Files(Vec<Vec<u8>>),
-}
-
 struct Job {
-    task: Task,
     index: u64,
     layout: FrameLayout,
     data: Vec<u8>,
 }
 
-type Reply = (u64, Result<Done>);
+type Reply = (u64, Result<Vec<Face>>);
 
 /// The threads. Each has networks of its own, made when they are needed first.
 pub struct Pool {
@@ -62,8 +44,8 @@ impl Pool {
     }
 
     /// Hands over a frame; waits while all threads are busy.
-    pub fn submit(&mut self, task: Task, index: u64, layout: FrameLayout, data: Vec<u8>) -> Result<()> {
-        let job = Box::new(Job { task, index, layout, data });
+    pub fn submit(&mut self, index: u64, layout: FrameLayout, data: Vec<u8>) -> Result<()> {
+        let job = Box::new(Job { index, layout, data });
         let sent = self.jobs.as_ref().map(|jobs| jobs.send(job));
         match sent {
             Some(Ok(())) => {
@@ -120,16 +102,7 @@ impl Worker {
             if jobs.is_empty() {
                 return;
             }
-            let (analyze, encode): (Vec<Job>, Vec<Job>) =
-                jobs.into_iter().partition(|job| matches!(job.task, Task::Analyze));
-            let encoded = encode.into_iter().map(|job| {
-                let Job { task, index, layout, data } = job;
-                let stills = if let Task::Encode(stills) = task { stills } else { Stills::default() };
-                let files = || stills.of(&Frame::new(&layout, &data)?.to_rgb()?, &still::webp);
-                (index, self.guarded(index, |_| files()).map(Done::Files))
-            });
-            let replies: Vec<Reply> = encoded.collect();
-            for reply in replies.into_iter().chain(self.analyze(&analyze)) {
+            for reply in self.analyze(&jobs) {
                 if done.send(reply).is_err() {
                     return;
                 }
@@ -150,7 +123,7 @@ impl Worker {
             analyzer.analyze_batch(&pictures)
         });
         match faces {
-            Ok(faces) => jobs.iter().zip(faces).map(|(job, faces)| (job.index, Ok(Done::Faces(faces)))).collect(),
+            Ok(faces) => jobs.iter().zip(faces).map(|(job, faces)| (job.index, Ok(faces))).collect(),
             Err(error) if jobs.len() == 1 => vec![(first.index, Err(error))],
             Err(_) => jobs.chunks(1).flat_map(|job| self.analyze(job)).collect(),
         }
@@ -166,12 +139,9 @@ impl Worker {
     }
 }
 
-/// The next job, and, where it is a frame to analyze, at most so many in all that are waiting already; none when no
-/// more is to come.
+/// The next job, and at most so many in all that are waiting already; none when no more is to come.
 fn next(waiting: &Mutex<Receiver<Box<Job>>>, most: usize) -> Vec<Job> {
     let waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
-    let Ok(first) = waiting.recv() else { return Vec::new() };
-    let most = if matches!(first.task, Task::Analyze) { most } else { 1 };
-    let others = std::iter::from_fn(|| waiting.try_recv().ok());
-    std::iter::once(first).chain(others).take(most).map(|job| *job).collect()
+    let first = waiting.recv().ok();
+    first.into_iter().chain(std::iter::from_fn(|| waiting.try_recv().ok())).take(most).map(|job| *job).collect()
 }
