@@ -109,7 +109,31 @@ fn warp(picture: &RgbImage, back: Similarity, size: u32) -> RgbImage {
 }
 
 /// Interpolates between the four pixels around a point; black outside.
-fn bilinear(picture: &RgbImage, [x, y]: [f32; 2]) -> [f32; 3] {
+fn bilinear(picture: &RgbImage, point: [f32; 2]) -> [f32; 3] {
+    inside(picture, point).unwrap_or_else(|| anywhere(picture, point))
+}
+
+/// The same where all four are in the picture, as nearly always; `None` elsewhere.
+fn inside(picture: &RgbImage, [x, y]: [f32; 2]) -> Option<[f32; 3]> {
+    if x < 0.0 || y < 0.0 {
+        return None;
+    }
+    let (width, x0, y0) = (picture.width() as usize, x as usize, y as usize);
+    if x0 + 1 >= width {
+        return None;
+    }
+    let start = 3 * (y0 * width + x0);
+    let above: &[u8; 6] = picture.as_raw().get(start..)?.first_chunk()?;
+    let below: &[u8; 6] = picture.as_raw().get(start + 3 * width..)?.first_chunk()?;
+    let (fx, fy) = (x - x0 as f32, y - y0 as f32);
+    let weights = [(1.0 - fx) * (1.0 - fy), fx * (1.0 - fy), (1.0 - fx) * fy, fx * fy];
+    Some(std::array::from_fn(|c| {
+        let around = [above[c], above[c + 3], below[c], below[c + 3]];
+        around.iter().zip(weights).fold(0.0, |sum, (&value, weight)| sum + weight * f32::from(value))
+    }))
+}
+
+fn anywhere(picture: &RgbImage, [x, y]: [f32; 2]) -> [f32; 3] {
     let (x0, y0) = (x.floor(), y.floor());
     let (fx, fy) = (x - x0, y - y0);
     let mut out = [0.0; 3];
@@ -142,6 +166,23 @@ mod tests {
             let [x, y] = fit.inverse().apply(to);
             assert!((x - from[0]).abs() < 1e-2 && (y - from[1]).abs() < 1e-2);
         }
+    }
+
+    #[test]
+    fn inside_and_anywhere_give_the_same() {
+        let picture = RgbImage::from_fn(7, 5, |x, y| Rgb([(x * 36) as u8, (y * 50) as u8, (x * y * 9) as u8]));
+        let mut insides = 0;
+        for step in 0..40 {
+            for other in 0..40 {
+                let point = [step as f32 * 0.23 - 1.0, other as f32 * 0.17 - 1.0];
+                let seen = inside(&picture, point);
+                assert!(seen.is_none_or(|seen| seen == anywhere(&picture, point)), "{point:?}");
+                insides += u32::from(seen.is_some());
+            }
+        }
+        // 6 × 4 pixels of 9.2 × 6.8.
+        assert!((550..700).contains(&insides), "{insides}");
+        assert!(inside(&picture, [f32::NAN, 1.0]).is_none_or(|seen| seen[0].is_nan()));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::frame::resize;
 use crate::inference::{Engine, Runner};
 use fast_image_resize::PixelType;
-use image::{Rgb, RgbImage};
+use image::RgbImage;
 use ndarray::{ArrayD, ArrayView3, Ix4};
 
 /// A detected face, in pixels of the picture it was found in.
@@ -220,12 +220,22 @@ fn feature_size(l: &Landmarks) -> f32 {
 
 /// A square cut out of a picture; black where it reaches beyond.
 fn crop(picture: &RgbImage, x0: i64, y0: i64, side: usize) -> RgbImage {
-    RgbImage::from_fn(side as u32, side as u32, |x, y| {
-        match (u32::try_from(x0 + i64::from(x)), u32::try_from(y0 + i64::from(y))) {
-            (Ok(x), Ok(y)) => picture.get_pixel_checked(x, y).copied().unwrap_or(Rgb([0; 3])),
-            _ => Rgb([0; 3]),
-        }
-    })
+    let mut square = RgbImage::new(side as u32, side as u32);
+    let within = |start: i64, length: u32| start.clamp(0, i64::from(length)) as usize;
+    let part = |start: i64, length| (within(start, length), within(start.saturating_add(side as i64), length));
+    let ((left, right), (top, bottom)) = (part(x0, picture.width()), part(y0, picture.height()));
+    if left == right {
+        return square;
+    }
+    let width = picture.width() as usize;
+    let rows = square.as_flat_samples_mut().samples.chunks_exact_mut((3 * side).max(1));
+    // Where the picture begins in the square.
+    let (dx, dy) = ((left as i64 - x0) as usize, (top as i64 - y0) as usize);
+    for (row, y) in rows.skip(dy).zip(top..bottom) {
+        let from = &picture.as_raw()[3 * (y * width + left)..3 * (y * width + right)];
+        row[3 * dx..3 * dx + from.len()].copy_from_slice(from);
+    }
+    square
 }
 
 /// Faces above `min_score` on canvas `index` of a batch, of (width, height), unsuppressed.
@@ -295,6 +305,22 @@ mod tests {
 
     fn outputs(h: usize, w: usize) -> Vec<ArrayD<f32>> {
         [1, 2, 2, 10].map(|c| ArrayD::zeros(vec![1, c, h, w])).to_vec()
+    }
+
+    #[test]
+    fn a_cut_is_black_outside_the_picture() {
+        let picture = RgbImage::from_fn(9, 6, |x, y| image::Rgb([(x * 20 + 1) as u8, (y * 40 + 1) as u8, 7]));
+        for side in [0, 1, 4, 12] {
+            for (x0, y0) in [(2, 1), (-3, -2), (7, 4), (-20, 1), (3, 40), (9, 0), (0, -12)] {
+                let pixel = |x: u32, y: u32| {
+                    let at = |start: i64, v: u32| u32::try_from(start + i64::from(v)).ok();
+                    let inside = at(x0, x).zip(at(y0, y)).and_then(|(x, y)| picture.get_pixel_checked(x, y));
+                    inside.copied().unwrap_or(image::Rgb([0; 3]))
+                };
+                let expected = RgbImage::from_fn(side, side, pixel);
+                assert_eq!(crop(&picture, x0, y0, side as usize), expected, "{side} at {x0}, {y0}");
+            }
+        }
     }
 
     #[test]
