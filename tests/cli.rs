@@ -516,6 +516,59 @@ fn options_come_from_the_command_line_then_variables_then_a_file() {
     }
 }
 
+/// A job, and what doctor says, go on to their end where nobody listens any more, as behind `| head`.
+#[test]
+fn nobody_has_to_listen() {
+    let folder = folder("unheard");
+    let (video, out) = (folder.join("shots.mp4"), folder.join("out"));
+    clip(&video, 1);
+    let unheard = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_framesift"));
+        let mut child =
+            command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("framesift runs");
+        let closed = (child.stdout.take(), child.stderr.take());
+        drop(closed);
+        child.wait().expect("it ends")
+    };
+    assert!(unheard(&["doctor"]).success());
+    unheard(&["extract", path(&video), "--out", path(&out), "--faces", "ignore", "--progress", "jsonl"]);
+    assert!(json(&out.join("manifest.json"))["frames"].as_array().is_some_and(|frames| !frames.is_empty()));
+}
+
+/// What is decoded in groups of pictures until damage is met begins again, and says of the damage what it always does.
+#[test]
+fn damage_between_many_key_frames_is_told_once() {
+    let folder = folder("damaged_groups");
+    let (video, damaged) = (folder.join("keys.mp4"), folder.join("damaged.mp4"));
+    let made = Command::new("ffmpeg")
+        .args(["-v", "error", "-y", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=8", "-c:v", "libx264"])
+        .args(["-g", "8", "-pix_fmt", "yuv420p", path(&video)])
+        .output()
+        .expect("ffmpeg runs");
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    let mut bytes = std::fs::read(&video).expect("is there");
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 3000].fill(0x55);
+    std::fs::write(&damaged, bytes).expect("a folder that can be written to");
+    let told = |video: &Path, name: &str| {
+        let out = folder.join(name);
+        let output = framesift(&["extract", path(video), "--out", path(&out), "--faces", "ignore"]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        json(&out.join("manifest.json"))["video"].clone()
+    };
+    let whole = told(&video, "whole");
+    assert_eq!(
+        (&whole["frames_decoded"], &whole["frames_missing"], &whole["notes"]),
+        (&200.into(), &0.into(), &serde_json::json!([]))
+    );
+    let hurt = told(&damaged, "hurt");
+    let count = |name: &str| hurt[name].as_u64().expect("a number");
+    assert_eq!((count("frames_expected"), count("frames_decoded") + count("frames_missing")), (200, 200));
+    let notes: Vec<&str> = hurt["notes"].as_array().expect("a list").iter().filter_map(|note| note.as_str()).collect();
+    assert!(notes.iter().any(|note| note.contains("decoding failed") || note.contains("damaged")), "{notes:?}");
+    assert_eq!(notes.iter().filter(|note| note.contains("frames are missing")).count(), 1, "{notes:?}");
+}
+
 #[test]
 fn a_dry_run_writes_nothing() {
     let folder = folder("dry");

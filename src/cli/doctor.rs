@@ -8,6 +8,7 @@ use framesift::faces::pack::Pack;
 use framesift::inference::Model;
 use framesift::inference::int8::kernels::Isa;
 use framesift::inference::onnxruntime::Provider;
+use std::io::{Write, stdout};
 use std::path::PathBuf;
 use std::thread::available_parallelism;
 
@@ -45,7 +46,8 @@ pub fn run(options: &Options) -> Outcome {
 }
 
 fn line(what: &str, text: &str) {
-    println!("{what:<14}{text}");
+    // Nobody may be reading any more, as behind `| head`.
+    let _ = writeln!(stdout(), "{what:<14}{text}");
 }
 
 /// FFmpeg, the codecs that it lacks, and hardware.
@@ -95,10 +97,10 @@ fn onnxruntime(options: &OnnxRuntimeOptions) {
 fn in_float(name: &str, file: &[u8]) -> framesift::Result<()> {
     let model = Model::from_onnx(file)?;
     match model.in_float() {
-        [] => println!("{:<14}{name}: every quantized node runs in INT8", ""),
+        [] => line("", &format!("{name}: every quantized node runs in INT8")),
         nodes => {
-            println!("{:<14}{name}: {} quantized nodes run in float, which is slower:", "", nodes.len());
-            nodes.iter().for_each(|node| println!("{:<16}{node}", ""));
+            line("", &format!("{name}: {} quantized nodes run in float, which is slower:", nodes.len()));
+            nodes.iter().for_each(|node| line("", &format!("  {node}")));
         }
     }
     Ok(())

@@ -3,7 +3,7 @@
 use framesift::job::{Progress, Stage};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::cell::Cell;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write, stderr};
 use std::time::{Duration, Instant};
 
 /// How progress is shown.
@@ -21,10 +21,15 @@ impl Show {
     /// Says what a user should know, on standard error.
     pub fn say(self, text: &str) {
         match self {
-            Self::Jsonl => eprintln!("{}", serde_json::json!({ "note": text })),
-            Self::Auto | Self::None => eprintln!("framesift: {text}"),
+            Self::Jsonl => told(&serde_json::json!({ "note": text }).to_string()),
+            Self::Auto | Self::None => told(&format!("framesift: {text}")),
         }
     }
+}
+
+/// A line on standard error. That nobody reads there any more is no reason to end a job.
+fn told(line: &str) {
+    let _ = writeln!(stderr(), "{line}");
 }
 
 /// Time between two lines.
@@ -41,7 +46,7 @@ pub struct Shown {
 impl Shown {
     /// For a video's name.
     pub fn new(show: Show, name: &str) -> Self {
-        let bar = (matches!(show, Show::Auto) && std::io::stderr().is_terminal()).then(|| {
+        let bar = (matches!(show, Show::Auto) && stderr().is_terminal()).then(|| {
             let style =
                 ProgressStyle::with_template("{prefix} {msg:7} {bar:30} {pos}/{len} frames {per_sec} {eta} left");
             let bar = ProgressBar::new(0).with_prefix(name.to_string());
@@ -73,7 +78,7 @@ impl Shown {
         let due = new_stage || done == total || before.is_none_or(|(_, last)| now - last >= LINE_EVERY);
         if matches!(self.show, Show::Jsonl) && due {
             let line = serde_json::json!({ "video": self.name, "stage": stage_name, "done": done, "total": total });
-            eprintln!("{line}");
+            told(&line.to_string());
         }
         if new_stage || (due && self.bar.is_none()) {
             self.last.set(Some((stage, now)));
