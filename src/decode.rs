@@ -363,7 +363,9 @@ impl Reader {
     /// The frame that is shown at `time_s`, to be found where key frames are at `keys_s`;
     /// `None` where it cannot be decoded. Cheap for times in order.
     pub fn find(&mut self, time_s: f64, keys_s: &[f64]) -> Result<Option<Decoded>> {
-        self.wanted_s = time_s;
+        // Without key frames times may step back on the way, which is seen by the frames around: none is skipped.
+        let wanted_s = if keys_s.is_empty() { f64::NEG_INFINITY } else { time_s };
+        self.wanted_s = wanted_s;
         let keys_s = &keys_s[..keys_s.partition_point(|&key| key <= time_s + SAME_TIME_S)];
         let ahead = !self.draining && self.last_s < time_s - SAME_TIME_S;
         let near = keys_s.last().is_none_or(|&key| self.last_s >= key - SAME_TIME_S);
@@ -388,7 +390,7 @@ impl Reader {
             return Ok(None);
         }
         self.restart()?;
-        self.wanted_s = time_s;
+        self.wanted_s = wanted_s;
         Ok(self.go_to(time_s)?.found())
     }
 

@@ -292,6 +292,18 @@ fn joined_recordings_lose_no_frame() {
     assert!(frames.windows(2).all(|pair| pair[0].time_s < pair[1].time_s), "times go on");
     assert!(tally(&reader).notes.iter().any(|note| note.contains("step back")), "{:?}", tally(&reader).notes);
     found_again(&frames, &mut reader, &[3, 49, 50, 77, 99, 12]);
+    // By readers that have not met the step back yet, as those that write what is chosen; frames behind it that no other
+    // needs are found as well.
+    let part =
+        clip("part_b.ts", "320x180", &["-c:v", "libx264", "-preset", "medium", "-bf", "3", "-pix_fmt", "yuv420p"]);
+    let bytes = std::fs::read(&part).expect("is there");
+    std::fs::write(&joined, [bytes.as_slice(), &bytes].concat()).expect("can be written");
+    let (frames, reader) = all(&joined);
+    for index in 48..58 {
+        let mut fresh = Reader::open(&joined, Decoding { threads: 4, hardware: None }).expect("opens");
+        let found = fresh.find(frames[index].time_s, &tally(&reader).keys_s).expect("goes on");
+        assert!(found.is_some_and(|found| found.data == frames[index].data), "frame {index}");
+    }
 }
 
 #[test]

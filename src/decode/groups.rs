@@ -8,6 +8,7 @@ use super::{Reader, layout, opened};
 use crate::error::Result;
 use crate::frame::Frame;
 use ffmpeg_next as ffmpeg;
+use ffmpeg_next::packet::side_data::Type;
 use ffmpeg_next::{codec, ffi, frame, packet};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -135,7 +136,10 @@ impl Reader {
             }
             let at_end = next.is_none();
             if let Some(packet) = next {
-                if (packets.is_empty() && !begins) || packets.len() >= MOST_FRAMES {
+                // What sets the decoder up anew would reach only the one that has this group.
+                let sets_up = [Type::NewExtraData, Type::ParamChange];
+                let sets_up = packet.side_data().any(|data| sets_up.contains(&data.kind()));
+                if sets_up || (packets.is_empty() && !begins) || packets.len() >= MOST_FRAMES {
                     return Ok(Ended::Disorderly);
                 }
                 self.count(&packet);
