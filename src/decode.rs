@@ -150,23 +150,31 @@ pub struct Reader {
 impl Reader {
     /// Opens a file and prepares its decoder.
     pub fn open(path: &Path, decoding: Decoding) -> Result<Self> {
-        let mut reader = Self::prepare(path, decoding)?;
+        let mut reader = Self::prepare(path, decoding, None)?;
         let Some(hardware) = decoding.hardware else { return Ok(reader) };
         // Which decoder takes the video is known with its first frame, and not before.
         let begins = reader.advance().is_some();
         if begins && hardware::holds(&reader.frame) {
-            return Self::prepare(path, decoding);
+            return reader.another(1);
         }
         let format = reader.decoder.format().descriptor().map_or("an unknown format", |format| format.name());
         let reason = match begins {
             true => format!("{} does not decode {} in {format}", hardware.name(), reader.facts.codec),
             false => format!("{} gives no frame of it", hardware.name()),
         };
-        let software = Self::prepare(path, Decoding { hardware: None, ..decoding })?;
+        let software = Self::prepare(path, Decoding { hardware: None, ..decoding }, Some(reader.facts.duration_s))?;
         Ok(Self { in_software: Some(reason), ..software })
     }
 
-    fn prepare(path: &Path, decoding: Decoding) -> Result<Self> {
+    /// A reader of the same file from its start, decoded as this one is. Of the threads it has its share where so many
+    /// read the file at once.
+    pub fn another(&self, sharers: usize) -> Result<Self> {
+        let threads = self.decoding.threads.div_ceil(sharers.max(1));
+        Self::prepare(&self.path, Decoding { threads, ..self.decoding }, Some(self.facts.duration_s))
+    }
+
+    /// `known_s`: the length, where it was found before, so that a file that does not say it is not read through again.
+    fn prepare(path: &Path, decoding: Decoding, known_s: Option<f64>) -> Result<Self> {
         // FFmpeg's own messages do not say which file or frame they mean; ours do.
         ffmpeg::init().map_err(|e| Error::Video(e.to_string()))?;
         ffmpeg::log::set_level(ffmpeg::log::Level::Fatal);
@@ -213,7 +221,7 @@ impl Reader {
         };
         let duration_s = match [stated, whole].into_iter().find(|&s| s.is_finite() && s > 0.0) {
             Some(end_s) => (end_s - start_s).max(0.0),
-            None => read_through(name, &stream, usual_duration_s)?,
+            None => known_s.map_or_else(|| read_through(name, &stream, usual_duration_s), Ok)?,
         };
         let indexed = indexed_frames(&stream, &input);
         let frames = if indexed > 0 { indexed } else { (duration_s / usual_duration_s).round() as u64 };
@@ -295,16 +303,6 @@ impl Reader {
         let Checkpoint { packets, notes, more_notes, keys_s, stepped_back, .. } = checkpoint;
         let keys_s = if stepped_back { Vec::new() } else { keys_s };
         self.tally = Tally { packets, frames, notes, more_notes, keys_s, stepped_back };
-    }
-
-    /// The file.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// How it is decoded.
-    pub fn decoding(&self) -> Decoding {
-        self.decoding
     }
 
     /// What the container says.
@@ -426,7 +424,7 @@ impl Reader {
     /// to their start.
     fn restart(&mut self) -> Result<()> {
         let (tally, in_software) = (std::mem::take(&mut self.tally), self.in_software.take());
-        *self = Self { tally, in_software, ..Self::prepare(&self.path, self.decoding)? };
+        *self = Self { tally, in_software, ..self.another(1)? };
         Ok(())
     }
 
@@ -510,14 +508,11 @@ impl Reader {
 
     /// Gives the decoder its next packet, or word that there is none.
     fn feed(&mut self) {
-        let mut packet = packet::Packet::empty();
         let mut errors = 0;
-        loop {
-            match packet.read(&mut self.input) {
-                // To a decoder an empty packet would mean the end of the video.
-                Ok(()) if packet.stream() != self.stream || packet.size() == 0 => continue,
-                Ok(()) => break,
-                Err(ffmpeg::Error::Eof) => return self.drain(),
+        let packet = loop {
+            match self.next_packet() {
+                Ok(Some(packet)) => break packet,
+                Ok(None) => return self.drain(),
                 Err(error) => {
                     errors += 1;
                     self.note(|at| format!("the file cannot be read after {at}: {error}"));
@@ -526,7 +521,7 @@ impl Reader {
                     }
                 }
             }
-        }
+        };
         self.count(&packet);
         let early = |pts| seconds(pts, self.time_base) < self.wanted_s - SAME_TIME_S;
         let early = !self.tally.stepped_back && packet.pts().is_some_and(early);
@@ -534,6 +529,20 @@ impl Reader {
         match self.decoder.send_packet(&packet) {
             Ok(()) => {}
             Err(error) => self.note(|at| format!("decoding failed after {at}: {error}")),
+        }
+    }
+
+    /// The next packet of the video, `None` after the last one.
+    fn next_packet(&mut self) -> std::result::Result<Option<packet::Packet>, ffmpeg::Error> {
+        loop {
+            let mut packet = packet::Packet::empty();
+            match packet.read(&mut self.input) {
+                // To a decoder an empty packet would mean the end of the video.
+                Ok(()) if packet.stream() != self.stream || packet.size() == 0 => {}
+                Ok(()) => return Ok(Some(packet)),
+                Err(ffmpeg::Error::Eof) => return Ok(None),
+                Err(error) => return Err(error),
+            }
         }
     }
 
@@ -646,15 +655,38 @@ fn indexed_frames(stream: &format::stream::Stream<'_>, input: &format::context::
     if !input.format().name().split(',').any(|name| name == "mp4") {
         return 0;
     }
-    // SAFETY: the stream belongs to the open input, and entries are only read, below
-    // their number, before anything else is done with the input.
-    unsafe {
-        let stream = stream.as_ptr().cast_mut();
-        let entries = 0..ffmpeg::ffi::avformat_index_get_entries_count(stream);
-        let listed = entries.filter(|&i| {
-            let entry = ffmpeg::ffi::avformat_index_get_entry(stream, i);
-            !entry.is_null() && (*entry).flags() & ffmpeg::ffi::AVINDEX_DISCARD_FRAME == 0
-        });
-        listed.count() as u64
-    }
+    listed(stream).filter(|frame| !frame.is_discarded).count() as u64
+}
+
+/// A frame in a container's index.
+struct Listed {
+    is_key: bool,
+    /// An edit list cuts it away.
+    is_discarded: bool,
+    /// Compressed, in bytes.
+    size: u64,
+    /// Where it ends in the file.
+    end: u64,
+}
+
+/// The index, in the file's order.
+fn listed<'a>(stream: &'a format::stream::Stream<'_>) -> impl Iterator<Item = Listed> + 'a {
+    use ffmpeg::ffi::{
+        AVINDEX_DISCARD_FRAME, AVINDEX_KEYFRAME, avformat_index_get_entries_count, avformat_index_get_entry,
+    };
+    // SAFETY: the stream belongs to the open input, which is borrowed and so not read on meanwhile; entries are only read,
+    // below their number.
+    let entry = |i| unsafe {
+        let entry = avformat_index_get_entry(stream.as_ptr().cast_mut(), i).as_ref()?;
+        let size = u64::try_from(entry.size()).unwrap_or(0);
+        Some(Listed {
+            is_key: entry.flags() & AVINDEX_KEYFRAME != 0,
+            is_discarded: entry.flags() & AVINDEX_DISCARD_FRAME != 0,
+            size,
+            end: u64::try_from(entry.pos).unwrap_or(0).saturating_add(size),
+        })
+    };
+    // SAFETY: as above; a number is read.
+    let count = unsafe { avformat_index_get_entries_count(stream.as_ptr()) };
+    (0..count).filter_map(entry)
 }

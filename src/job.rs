@@ -6,6 +6,8 @@
 //! afterwards:        the choice → threads with Readers → files
 //! ```
 //!
+//! Where no pixels are wanted, Reader and Measurer stand for several threads ([`crate::decode::groups`]).
+//!
 //! What comes in is recorded in a [`log`], so that a job that was interrupted goes on.
 //!
 //! The channel of frames is bounded, and so is the pool: what is slow makes the others
@@ -145,26 +147,28 @@ fn read(
     faces: &mut Faces<'_>,
     hooks: &Hooks<'_>,
 ) -> Result<Scanned> {
-    if let Some(scanned) = read_through(path, options, decoding, true, faces, hooks)? {
+    if let Some(scanned) = attempt(path, options, decoding, true, faces, hooks)? {
         return Ok(scanned);
     }
+    let name = path.display();
+    (hooks.say)(&format!("{name} is damaged or out of order: it is begun again, one frame after the other"));
     faces.start_again()?;
-    let scanned = read_through(path, options, decoding, false, faces, hooks)?;
+    let scanned = attempt(path, options, decoding, false, faces, hooks)?;
     scanned.ok_or_else(|| Error::Video("could not be read in order".into()))
 }
 
-/// Decodes and samples every frame, in groups of pictures where they may be and can; `None` where they turn out not to be in
-/// order.
-fn read_through(
+/// Decodes and samples every frame; at the first attempt in groups of pictures, where that can be, and `None` where they
+/// turn out not to be in order.
+fn attempt(
     path: &Path,
     options: &Options,
     decoding: Decoding,
-    in_groups: bool,
+    first: bool,
     faces: &mut Faces<'_>,
     hooks: &Hooks<'_>,
 ) -> Result<Option<Scanned>> {
     let mut reader = Reader::open(path, decoding)?;
-    if let Some(reason) = reader.in_software().filter(|_| in_groups) {
+    if let Some(reason) = reader.in_software().filter(|_| first) {
         (hooks.say)(&format!("{} is decoded in software: {reason}", path.display()));
     }
     let facts = reader.facts().clone();
@@ -191,10 +195,10 @@ fn read_through(
     let (give_back, spare) = channel();
     let pixels = faces.pool.is_some();
     let threads = decoding.threads.min(std::thread::available_parallelism().map_or(1, usize::from));
-    let in_groups = in_groups && !pixels && measurer.is_orderless() && reader.has_groups_for(threads);
+    let in_groups = first && !pixels && measurer.is_orderless() && reader.has_groups_for(threads);
     let decode = move || match ended {
         true => Ok(Some(reader)),
-        false if in_groups => decode_in_groups(reader, threads, options.batch, &send),
+        false if in_groups => Ok(decode_in_groups(reader, threads, options.batch, &send)),
         false => decode_all(reader, measurer, options.batch, pixels, &send, &spare).map(Some),
     };
     let reader = std::thread::scope(|scope| {
@@ -205,8 +209,10 @@ fn read_through(
                 let Decoded { time_s, duration_s, layout, mut data } = frame;
                 faces.record(time_s, duration_s, &measured, checkpoint.as_ref())?;
                 let candidate = session.push(time_s, duration_s, measured, &layout, &mut data)?;
-                // Ends with the decoder, which may be gone.
-                let _ = give_back.send(data);
+                if data.capacity() > 0 {
+                    // Ends with the decoder, which may be gone.
+                    let _ = give_back.send(data);
+                }
                 faces.look_at(candidate, &mut session)?;
                 (hooks.progress)(Progress { stage: Stage::Scan, done: session.frames(), total: facts.frames });
             }
@@ -260,12 +266,7 @@ fn read_through(
 }
 
 /// Decodes and measures all frames in groups of pictures, on so many threads; `None` where they are not in order.
-fn decode_in_groups(
-    mut reader: Reader,
-    threads: usize,
-    batch: usize,
-    send: &SyncSender<Sent>,
-) -> Result<Option<Reader>> {
+fn decode_in_groups(mut reader: Reader, threads: usize, batch: usize, send: &SyncSender<Sent>) -> Option<Reader> {
     let see = |frame: &Frame<'_>| Ok((Measurer::measure_alone(frame)?, frame.layout().clone()));
     let mut take = |reader: &mut Reader, time_s, duration_s, (measured, layout)| {
         let full = reader.tally().frames.is_multiple_of(batch as u64);
@@ -273,8 +274,8 @@ fn decode_in_groups(
         let frame = Decoded { time_s, duration_s, layout, data: Vec::new() };
         send.send((frame, measured, checkpoint)).is_ok()
     };
-    let ended = reader.decode_in_groups(threads, &see, &mut take)?;
-    Ok((ended != Ended::Disorderly).then_some(reader))
+    let ended = reader.decode_in_groups(threads, &see, &mut take);
+    (ended != Ended::Disorderly).then_some(reader)
 }
 
 /// Decodes and measures all frames. With their pixels, or, where nobody looks at those, only what was measured.
@@ -474,7 +475,7 @@ impl Scanned {
             (hooks.progress)(Progress { stage: Stage::Write, done: written, total });
             Ok(())
         };
-        stills::make(self.reader.path(), self.reader.decoding(), &self.tally.keys_s, &chosen, workers, save)?;
+        stills::make(&self.reader, &self.tally.keys_s, &chosen, workers, save)?;
         lost.sort_unstable();
         if !lost.is_empty() && lost.len() == manifest.frames.len() {
             return Err(Error::Video("was scanned, but none of the chosen frames could be decoded again".into()));

@@ -99,9 +99,9 @@ impl Measurer {
 
     /// Measures the next frame.
     pub fn measure(&mut self, frame: &Frame<'_>) -> Result<Measured> {
-        let features = Features::measure(frame)?;
-        let measure = self.meter.as_mut().map_or(0.0, |meter| meter.measure(frame) as f32);
-        Ok(Measured { features, measure })
+        let alone = Self::measure_alone(frame)?;
+        let measure = self.meter.as_mut().map_or(alone.measure, |meter| meter.measure(frame) as f32);
+        Ok(Measured { measure, ..alone })
     }
 }
 

@@ -92,6 +92,17 @@ fn clip(path: &Path, seconds: u32) {
     assert!(output.status.success(), "{}", text(&output.stderr));
 }
 
+/// A clip of eight seconds with a key frame every eight frames.
+fn clip_of_groups(path: &Path) {
+    let output = Command::new("ffmpeg")
+        .args(["-v", "error", "-y", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=8", "-c:v", "libx264"])
+        .args(["-g", "8", "-pix_fmt", "yuv420p"])
+        .arg(path)
+        .output()
+        .expect("ffmpeg runs");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
 fn path(path: &Path) -> &str {
     path.to_str().expect("an ordinary path")
 }
@@ -332,7 +343,7 @@ fn a_killed_job_goes_on_to_the_same_result() {
     assert!(text(&other.stderr).contains("another video of this name"), "{}", text(&other.stderr));
 }
 
-/// Measures that look back to the frame before, a stream without an index, and times that step back.
+/// Measures that look back to the frame before, a stream without an index, times that step back, and groups of pictures.
 #[test]
 fn other_detectors_and_streams_go_on_as_well() {
     let folder = folder("resume-others");
@@ -347,7 +358,10 @@ fn other_detectors_and_streams_go_on_as_well() {
     assert!(copied.success());
     let bytes = std::fs::read(&stream).expect("is written");
     std::fs::write(&joined, [bytes.as_slice(), bytes.as_slice()].concat()).expect("can be written");
+    let groups = folder.join("groups.mp4");
+    clip_of_groups(&groups);
     for (name, video, options) in [
+        ("groups", &groups, vec!["--faces", "ignore"]),
         ("content", &video, vec!["--faces", "ignore", "--detector", "content"]),
         ("hash", &video, vec!["--faces", "ignore", "--detector", "hash"]),
         ("joined", &joined, vec!["--faces", "ignore"]),
@@ -531,7 +545,10 @@ fn nobody_has_to_listen() {
         child.wait().expect("it ends")
     };
     assert!(unheard(&["doctor"]).success());
-    unheard(&["extract", path(&video), "--out", path(&out), "--faces", "ignore", "--progress", "jsonl"]);
+    let status =
+        unheard(&["extract", path(&video), "--out", path(&out), "--faces", "ignore", "--progress", "jsonl", "--json"]);
+    // That the result could not be told is all that failed.
+    assert_eq!((status.code(), out.join(".framesift-scan").exists()), (Some(1), false));
     assert!(json(&out.join("manifest.json"))["frames"].as_array().is_some_and(|frames| !frames.is_empty()));
 }
 
@@ -540,12 +557,7 @@ fn nobody_has_to_listen() {
 fn damage_between_many_key_frames_is_told_once() {
     let folder = folder("damaged_groups");
     let (video, damaged) = (folder.join("keys.mp4"), folder.join("damaged.mp4"));
-    let made = Command::new("ffmpeg")
-        .args(["-v", "error", "-y", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=8", "-c:v", "libx264"])
-        .args(["-g", "8", "-pix_fmt", "yuv420p", path(&video)])
-        .output()
-        .expect("ffmpeg runs");
-    assert!(made.status.success(), "{}", text(&made.stderr));
+    clip_of_groups(&video);
     let mut bytes = std::fs::read(&video).expect("is there");
     let middle = bytes.len() / 2;
     bytes[middle..middle + 3000].fill(0x55);
@@ -554,14 +566,18 @@ fn damage_between_many_key_frames_is_told_once() {
         let out = folder.join(name);
         let output = framesift(&["extract", path(video), "--out", path(&out), "--faces", "ignore"]);
         assert!(output.status.success(), "{}", text(&output.stderr));
-        json(&out.join("manifest.json"))["video"].clone()
+        let restarts = text(&output.stderr).matches("it is begun again").count();
+        (json(&out.join("manifest.json"))["video"].clone(), restarts)
     };
-    let whole = told(&video, "whole");
+    let (whole, restarts) = told(&video, "whole");
+    assert_eq!(restarts, 0);
     assert_eq!(
         (&whole["frames_decoded"], &whole["frames_missing"], &whole["notes"]),
         (&200.into(), &0.into(), &serde_json::json!([]))
     );
-    let hurt = told(&damaged, "hurt");
+    let (hurt, restarts) = told(&damaged, "hurt");
+    // With one processor nothing is shared out.
+    assert_eq!(restarts, usize::from(std::thread::available_parallelism().expect("is known").get() > 1));
     let count = |name: &str| hurt[name].as_u64().expect("a number");
     assert_eq!((count("frames_expected"), count("frames_decoded") + count("frames_missing")), (200, 200));
     let notes: Vec<&str> = hurt["notes"].as_array().expect("a list").iter().filter_map(|note| note.as_str()).collect();

@@ -1,5 +1,6 @@
 //! `framesift bench`.
 
+use super::progress::tell_user;
 use super::{OnnxRuntimeOptions, Outcome};
 use clap::Args;
 use framesift::faces::align;
@@ -187,7 +188,7 @@ pub fn run(options: &Options) -> Outcome {
     let peaks: Vec<(Isa, f64)> = kernels.iter().map(|&isa| (isa, isa.measure_peak())).collect();
     let mut networks = Vec::new();
     for target in targets {
-        eprintln!("Measuring {} …", target.title());
+        tell_user(&format!("Measuring {} …", target.title()));
         networks.push(measure(target, options, &peaks, runtime.as_ref().ok())?);
     }
     let report = Report {

@@ -3,7 +3,7 @@
 use super::engine::EngineOptions;
 use super::faces::upright;
 use super::options::{SiftOptions, videos};
-use super::progress::{Show, Shown};
+use super::progress::{Show, Shown, tell_user};
 use super::{Ended, Outcome, cancelled, peak_rss_bytes};
 use clap::Args;
 use framesift::Error;
@@ -133,7 +133,7 @@ fn plan(jobs: &[(PathBuf, PathBuf)]) -> Outcome {
             }
             Err(error) => {
                 failed += 1;
-                eprintln!("framesift: {} {error}", video.display());
+                tell_user(&format!("framesift: {} {error}", video.display()));
             }
         }
     }
@@ -232,6 +232,8 @@ impl Sift<'_> {
             let done = self.scan_and_write(pool, &mut log);
             if done.is_ok() || log.is_empty() { log.remove().and(done) } else { done }
         });
+        // What is written is done, whether or not that can be told.
+        let done = done.and_then(|manifest| tell(&manifest, self.folder, self.options.json).map_err(|e| untold(&e)));
         if done.is_err() {
             // Succeeds where nothing was written.
             let _ = std::fs::remove_dir(self.folder);
@@ -269,19 +271,17 @@ impl Sift<'_> {
         Ok(Some(manifest))
     }
 
-    fn scan_and_write(&self, pool: &mut Pool, log: &mut Log) -> framesift::Result<()> {
+    fn scan_and_write(&self, pool: &mut Pool, log: &mut Log) -> framesift::Result<Manifest> {
         let shown = Shown::new(self.options.progress, &self.video.display().to_string());
         let hooks = Hooks {
             progress: &|progress| shown.update(progress),
-            say: &|text| self.options.progress.say(text),
+            say: &|text| shown.say(text),
             cancelled: cancelled(),
         };
         let mut scanned = job::scan(self.video, self.choice, self.decoding, pool, Some(log), &hooks)?;
         scanned.look_for(self.references.to_vec());
         scanned.avoid(self.avoided.to_vec());
-        let manifest = scanned.write(self.folder, self.choice, self.models, self.options.sift.workers(), &hooks)?;
-        drop(shown);
-        tell(&manifest, self.folder, self.options.json).map_err(|e| untold(&e))
+        scanned.write(self.folder, self.choice, self.models, self.options.sift.workers(), &hooks)
     }
 }
 

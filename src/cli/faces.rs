@@ -1,6 +1,7 @@
 //! `framesift faces`.
 
 use super::engine::EngineOptions;
+use super::progress::tell_user;
 use super::{Ended, Outcome};
 use clap::Args;
 use framesift::faces::FaceAnalyzer;
@@ -24,7 +25,7 @@ pub struct Options {
 
 /// Prints a JSON object a line for every image.
 pub fn run(options: &Options) -> Outcome {
-    let models = options.engine.open(true, &|text| eprintln!("framesift: {text}"))?;
+    let models = options.engine.open(true, &|text| tell_user(&format!("framesift: {text}")))?;
     let mut analyzer = FaceAnalyzer::new(models.pack, &models.engine)?;
     let mut failed = 0;
     for path in &options.images {
@@ -57,7 +58,7 @@ pub fn run(options: &Options) -> Outcome {
             }
             Err(error) => {
                 failed += 1;
-                eprintln!("framesift: {} cannot be read as a JPEG or PNG image: {error}", path.display());
+                tell_user(&format!("framesift: {} cannot be read as a JPEG or PNG image: {error}", path.display()));
             }
         }
     }

@@ -144,12 +144,12 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(Ended::Usage(text)) => bad_usage(text),
         Err(Ended::Failed(error)) => {
-            eprintln!("framesift: {error}");
+            progress::tell_user(&format!("framesift: {error}"));
             ExitCode::from(1)
         }
         Err(Ended::Told) => ExitCode::from(1),
         Err(Ended::Cancelled) => {
-            eprintln!("framesift: cancelled");
+            progress::tell_user("framesift: cancelled");
             ExitCode::from(130)
         }
     }

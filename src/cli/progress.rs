@@ -21,14 +21,14 @@ impl Show {
     /// Says what a user should know, on standard error.
     pub fn say(self, text: &str) {
         match self {
-            Self::Jsonl => told(&serde_json::json!({ "note": text }).to_string()),
-            Self::Auto | Self::None => told(&format!("framesift: {text}")),
+            Self::Jsonl => tell_user(&serde_json::json!({ "note": text }).to_string()),
+            Self::Auto | Self::None => tell_user(&format!("framesift: {text}")),
         }
     }
 }
 
 /// A line on standard error. That nobody reads there any more is no reason to end a job.
-fn told(line: &str) {
+pub fn tell_user(line: &str) {
     let _ = writeln!(stderr(), "{line}");
 }
 
@@ -56,6 +56,14 @@ impl Shown {
         Self { show, name: name.to_string(), bar, last: Cell::new(None) }
     }
 
+    /// Says what a user should know, above the bar.
+    pub fn say(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| self.show.say(text)),
+            None => self.show.say(text),
+        }
+    }
+
     /// Shows how far the job is.
     pub fn update(&self, Progress { stage, done, total }: Progress) {
         let now = Instant::now();
@@ -78,7 +86,7 @@ impl Shown {
         let due = new_stage || done == total || before.is_none_or(|(_, last)| now - last >= LINE_EVERY);
         if matches!(self.show, Show::Jsonl) && due {
             let line = serde_json::json!({ "video": self.name, "stage": stage_name, "done": done, "total": total });
-            told(&line.to_string());
+            tell_user(&line.to_string());
         }
         if new_stage || (due && self.bar.is_none()) {
             self.last.set(Some((stage, now)));

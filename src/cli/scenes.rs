@@ -38,7 +38,7 @@ pub fn run(options: &Options) -> Outcome {
         let shown = Shown::new(options.progress, &name);
         let hooks = Hooks {
             progress: &|progress| shown.update(progress),
-            say: &|text| options.progress.say(text),
+            say: &|text| shown.say(text),
             cancelled: cancelled(),
         };
         let scanned = job::scenes(&options.video, &choice, decoding, &hooks);

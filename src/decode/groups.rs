@@ -4,7 +4,7 @@
 //! which nothing goes back, nothing has to wait. Only orderly files are decoded like this: where anything is not as it
 //! should be, the whole file is begun again, one frame after the other, and what is wrong is found and said there.
 
-use super::{Reader, layout, opened};
+use super::{Reader, layout, listed, opened};
 use crate::error::Result;
 use crate::frame::Frame;
 use ffmpeg_next as ffmpeg;
@@ -17,11 +17,10 @@ use std::sync::{Mutex, PoisonError};
 
 /// Most frames of a group: longer ones leave threads without work.
 const MOST_FRAMES: usize = 400;
-/// Groups a thread in all, at least, so that the last ones do not count.
+/// Groups a thread in all, at least, so that threads without work at the end cost little.
 const LEAST_GROUPS: usize = 4;
-/// Most frames and compressed bytes that are read ahead of what is handed out, though at least one group a thread.
-const MOST_AHEAD: usize = 1500;
-const MOST_BYTES_AHEAD: usize = 48 << 20;
+/// Most compressed bytes that are read ahead of what is handed out.
+const MOST_BYTES_AHEAD: u64 = 96 << 20;
 
 /// How decoding ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -46,47 +45,49 @@ type Seen<T> = std::result::Result<(frame::Video, T), ()>;
 /// A group that is being decoded.
 struct UnderWay<T> {
     packets: usize,
-    bytes: usize,
+    bytes: u64,
     frames: Receiver<Seen<T>>,
 }
 
 impl Reader {
-    /// Whether all frames may be decoded in groups by so many threads: the container lists them, and key frames come often.
+    /// Whether all frames may be decoded in groups by so many threads: nothing was read yet, the container lists the frames,
+    /// all are in the file, key frames come often, and what is read ahead is bounded.
     pub fn has_groups_for(&self, threads: usize) -> bool {
         let known = matches!(self.decoder.id(), codec::Id::H264 | codec::Id::HEVC | codec::Id::VP9 | codec::Id::AV1);
         if threads < 2 || !known || self.decoding.hardware.is_some() || self.indexed == 0 || self.tally.packets > 0 {
             return false;
         }
         let Some(stream) = self.input.stream(self.stream) else { return false };
-        let (mut groups, mut length, mut longest) = (0, 0, 0);
-        // SAFETY: the stream belongs to the open input, and entries are only read, below their number, before anything
-        // else is done with the input.
-        unsafe {
-            let stream = stream.as_ptr().cast_mut();
-            for i in 0..ffi::avformat_index_get_entries_count(stream) {
-                let entry = ffi::avformat_index_get_entry(stream, i);
-                if entry.is_null() {
-                    return false;
-                }
-                if (*entry).flags() & ffi::AVINDEX_KEYFRAME != 0 {
-                    (groups, length) = (groups + 1, 0);
-                }
-                length += 1;
-                longest = longest.max(length);
+        let Ok(file) = std::fs::metadata(&self.path) else { return false };
+        let (mut groups, mut frames, mut bytes) = (0, 0, 0);
+        let (mut most_frames, mut most_bytes) = (0, 0);
+        for frame in listed(&stream) {
+            if frame.end > file.len() {
+                // Cut off: all would be decoded twice.
+                return false;
             }
+            if frame.is_key {
+                (groups, frames, bytes) = (groups + 1, 0, 0);
+            }
+            (frames, bytes) = (frames + 1, bytes + frame.size);
+            (most_frames, most_bytes) = (most_frames.max(frames), most_bytes.max(bytes));
         }
-        groups >= threads * LEAST_GROUPS && longest <= MOST_FRAMES
+        // Every thread has a group, and one more each is waiting, being collected.
+        let all_bytes = most_bytes.saturating_mul(threads as u64 + 2);
+        groups >= threads * LEAST_GROUPS && most_frames <= MOST_FRAMES && all_bytes <= MOST_BYTES_AHEAD
     }
 
     /// Decodes all frames. `see` looks at each where its decoder has it, on any of the threads; `take` gets what was seen with
-    /// the frame's time and how long it is shown, both in seconds, in order, and says whether to go on.
+    /// the frame's time and how long it is shown, both in seconds, in order, and says whether to go on. To be asked first:
+    /// [`Reader::has_groups_for`].
     pub fn decode_in_groups<T: Send>(
         &mut self,
         threads: usize,
         see: &(impl Fn(&Frame<'_>) -> Result<T> + Sync),
         take: &mut dyn FnMut(&mut Self, f64, f64, T) -> bool,
-    ) -> Result<Ended> {
-        let decoders = (0..threads).map(|_| self.another_decoder()).collect::<Result<Vec<_>>>()?;
+    ) -> Ended {
+        let decoders: Option<Vec<_>> = (0..threads).map(|_| self.another_decoder()).collect();
+        let Some(decoders) = decoders.filter(|decoders| !decoders.is_empty()) else { return Ended::Disorderly };
         let (turn, pixel_shape) = (self.turn, self.pixel_shape);
         let (groups, waiting) = channel::<Group<T>>();
         let waiting = Mutex::new(waiting);
@@ -119,19 +120,19 @@ impl Reader {
         threads: usize,
         groups: Sender<Group<T>>,
         take: &mut dyn FnMut(&mut Self, f64, f64, T) -> bool,
-    ) -> Result<Ended> {
+    ) -> Ended {
         let mut under_way: VecDeque<UnderWay<T>> = VecDeque::new();
         let mut packets: Vec<packet::Packet> = Vec::new();
         loop {
-            let Ok(next) = self.next_packet() else { return Ok(Ended::Disorderly) };
+            let Ok(next) = self.next_packet() else { return Ended::Disorderly };
             let begins = next.as_ref().is_none_or(|packet| self.begins_group(packet));
             if begins && !packets.is_empty() {
                 let (send, frames) = channel();
                 let packets = std::mem::take(&mut packets);
-                let bytes = packets.iter().map(packet::Packet::size).sum();
+                let bytes = packets.iter().map(|packet| packet.size() as u64).sum();
                 under_way.push_back(UnderWay { packets: packets.len(), bytes, frames });
                 if groups.send(Group { packets, frames: send }).is_err() {
-                    return Ok(Ended::Disorderly);
+                    return Ended::Disorderly;
                 }
             }
             let at_end = next.is_none();
@@ -140,27 +141,28 @@ impl Reader {
                 let sets_up = [Type::NewExtraData, Type::ParamChange];
                 let sets_up = packet.side_data().any(|data| sets_up.contains(&data.kind()));
                 if sets_up || (packets.is_empty() && !begins) || packets.len() >= MOST_FRAMES {
-                    return Ok(Ended::Disorderly);
+                    return Ended::Disorderly;
                 }
                 self.count(&packet);
                 packets.push(packet);
             }
             let too_many = |under_way: &VecDeque<UnderWay<T>>| {
                 let frames: usize = under_way.iter().map(|group| group.packets).sum();
-                let bytes: usize = under_way.iter().map(|group| group.bytes).sum();
-                under_way.len() > threads && (frames > MOST_AHEAD || bytes > MOST_BYTES_AHEAD)
+                let bytes: u64 = under_way.iter().map(|group| group.bytes).sum();
+                // More than a group for each thread in any case.
+                frames > MOST_FRAMES * (threads + 1) || bytes > MOST_BYTES_AHEAD
             };
             while at_end || too_many(&under_way) {
                 let Some(group) = under_way.pop_front() else { break };
                 match self.take_group(group, take) {
                     Ended::All => {}
-                    ended => return Ok(ended),
+                    ended => return ended,
                 }
             }
             if at_end {
                 self.draining = true;
                 let whole = self.tally.frames == self.expected();
-                return Ok(if whole { Ended::All } else { Ended::Disorderly });
+                return if whole { Ended::All } else { Ended::Disorderly };
             }
         }
     }
@@ -181,20 +183,6 @@ impl Reader {
             }
         }
         Ended::All
-    }
-
-    /// The next packet of the video, `None` after the last one.
-    fn next_packet(&mut self) -> std::result::Result<Option<packet::Packet>, ffmpeg::Error> {
-        loop {
-            let mut packet = packet::Packet::empty();
-            match packet.read(&mut self.input) {
-                // To a decoder an empty packet would mean the end of the video.
-                Ok(()) if packet.stream() != self.stream || packet.size() == 0 => {}
-                Ok(()) => return Ok(Some(packet)),
-                Err(ffmpeg::Error::Eof) => return Ok(None),
-                Err(error) => return Err(error),
-            }
-        }
     }
 
     /// Whether nothing in or after a packet goes back to what comes before it.
@@ -223,9 +211,8 @@ impl Reader {
     }
 
     /// A decoder like the reader's, with one thread.
-    fn another_decoder(&self) -> Result<codec::decoder::Video> {
-        let stream = self.input.stream(self.stream).ok_or(ffmpeg::Error::StreamNotFound);
-        stream.and_then(|stream| opened(&stream, 1, None)).map_err(|e| crate::error::Error::Video(e.to_string()))
+    fn another_decoder(&self) -> Option<codec::decoder::Video> {
+        opened(&self.input.stream(self.stream)?, 1, None).ok()
     }
 }
 
@@ -242,8 +229,8 @@ fn decode<T>(
             match decoder.receive_frame(&mut frame) {
                 Ok(()) if frame.is_corrupt() || is_concealed(&frame) => return false,
                 Ok(()) => {
-                    let Some(seen) = show(&frame) else { return false };
-                    if frames.send(Ok((without_pixels(&frame), seen))).is_err() {
+                    let Some(seen) = without_pixels(&frame).zip(show(&frame)) else { return false };
+                    if frames.send(Ok(seen)).is_err() {
                         return false;
                     }
                 }
@@ -264,12 +251,12 @@ fn is_concealed(frame: &frame::Video) -> bool {
     unsafe { (*frame.as_ptr()).decode_error_flags != 0 }
 }
 
-/// All but the pixels.
-fn without_pixels(frame: &frame::Video) -> frame::Video {
+/// All but the pixels; `None` where there is no memory.
+fn without_pixels(frame: &frame::Video) -> Option<frame::Video> {
     let mut copy = frame::Video::empty();
-    // SAFETY: both frames are alive. Where there is no memory the copy has no time, which is seen.
-    unsafe { ffi::av_frame_copy_props(copy.as_mut_ptr(), frame.as_ptr()) };
-    copy
+    // SAFETY: both frames are alive, the copy unless it is null.
+    let done = unsafe { !copy.as_ptr().is_null() && ffi::av_frame_copy_props(copy.as_mut_ptr(), frame.as_ptr()) >= 0 };
+    done.then_some(copy)
 }
 
 /// NAL units that each stand behind their length.

@@ -1,7 +1,7 @@
 //! Networks on a GPU, in ONNX Runtime.
 //!
-//! There, a convolution is prepared for one shape: kernels are chosen and some of them compiled, which takes seconds
-//! for a network, and ONNX Runtime (since 1.20) begins again whenever an input has another shape than the last one.
+//! There, convolutions are prepared for one shape, which takes seconds for a network, and ONNX Runtime begins again
+//! whenever an input has another shape than the last one (its issue 23006: since 1.20).
 //! So every shape has a network of its own, the first side of all shapes is the same, and all threads share the
 //! networks.
 

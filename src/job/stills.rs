@@ -2,12 +2,11 @@
 //!
 //! Frames that follow from one key frame are one thread's work, which has a decoder of its own.
 
-use crate::decode::{Decoding, Reader};
+use crate::decode::Reader;
 use crate::error::{Error, Result};
 use crate::frame::Frame;
 use crate::still::{self, Stills};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 
@@ -21,11 +20,10 @@ pub struct Chosen {
     pub stills: Stills,
 }
 
-/// Makes files of frames, which are in order, of a video with key frames at `keys_s`. `take` gets the number of each frame
+/// Makes files of frames, which are in order, of the video of `reader` with key frames at `keys_s`. `take` gets the number of each frame
 /// and its files, or `None` where it cannot be decoded, as they are done; an error of its ends all.
 pub fn make(
-    video: &Path,
-    decoding: Decoding,
+    reader: &Reader,
     keys_s: &[f64],
     chosen: &[Chosen],
     threads: usize,
@@ -34,21 +32,19 @@ pub fn make(
     let key = |frame: &Chosen| keys_s.partition_point(|&key_s| key_s <= frame.time_s);
     let groups: Vec<&[Chosen]> = chosen.chunk_by(|a, b| key(a) == key(b)).collect();
     let threads = threads.clamp(1, groups.len().max(1));
-    let decoding = Decoding { threads: decoding.threads.div_ceil(threads), ..decoding };
+    let readers = (0..threads).map(|_| reader.another(threads)).collect::<Result<Vec<_>>>()?;
     let begun = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         let (send, made) = sync_channel(threads);
-        for _ in 0..threads {
+        for mut reader in readers {
             let (send, begun, groups) = (send.clone(), &begun, &groups);
             scope.spawn(move || {
-                let mut reader = None;
                 while let Some(group) = groups.get(begun.fetch_add(1, Ordering::Relaxed)) {
                     for frame in *group {
-                        let files =
-                            catch_unwind(AssertUnwindSafe(|| files(&mut reader, video, decoding, keys_s, frame)))
-                                .unwrap_or_else(|_| {
-                                    Err(Error::Video(format!("crashed the decoder at {} s", frame.time_s)))
-                                });
+                        let files = catch_unwind(AssertUnwindSafe(|| files(&mut reader, keys_s, frame)))
+                            .unwrap_or_else(|_| {
+                                Err(Error::Video(format!("crashed the decoder at {} s", frame.time_s)))
+                            });
                         // Fails where nobody waits any more.
                         if send.send((frame.index, files)).is_err() {
                             return;
@@ -62,17 +58,7 @@ pub fn make(
     })
 }
 
-fn files(
-    reader: &mut Option<Reader>,
-    video: &Path,
-    decoding: Decoding,
-    keys_s: &[f64],
-    frame: &Chosen,
-) -> Result<Option<Vec<Vec<u8>>>> {
-    let reader = match reader {
-        Some(reader) => reader,
-        none => none.insert(Reader::open(video, decoding)?),
-    };
+fn files(reader: &mut Reader, keys_s: &[f64], frame: &Chosen) -> Result<Option<Vec<Vec<u8>>>> {
     let Some(found) = reader.find(frame.time_s, keys_s)? else { return Ok(None) };
     let picture = Frame::new(&found.layout, &found.data)?.to_rgb()?;
     frame.stills.of(&picture, &still::webp).map(Some)
