@@ -20,7 +20,7 @@ use crate::inference::Engine;
 use crate::inference::int8::kernels::Isa;
 use crate::journal::{self, Begin, Checkpoint, Entry, Frames, Replay};
 use crate::manifest::{Manifest, Options, Tool, Video};
-use crate::pipeline::{Measured, Measurer, Session};
+use crate::pipeline::{Measurer, Session};
 use crate::sampling::Candidate;
 use crate::sampling::selection::FacesMode;
 use crate::still::{self, Place, Stills};
@@ -64,23 +64,12 @@ fn message(exception: &JsValue) -> String {
     exception.dyn_ref::<js_sys::Error>().map_or_else(|| format!("{exception:?}"), |error| error.message().into())
 }
 
-/// A frame written into the batch, waiting to be processed.
-struct Slot {
-    time_s: f64,
-    duration_s: f64,
-    measured: Measured,
-    layout: FrameLayout,
-    data: Vec<u8>,
-}
-
 /// The scan of one video: frames in, candidates out, and the choice afterwards.
 #[wasm_bindgen]
 pub struct Scan {
     measurer: Measurer,
     session: Session,
     pack: PackSpec,
-    batch: Vec<Slot>,
-    batch_bytes: usize,
     /// The buffer that JavaScript is writing into.
     open: Option<Vec<u8>>,
     /// Buffers to use again.
@@ -175,8 +164,6 @@ impl Scan {
             recorded: None,
             replay: Replay::default(),
             pack: PackSpec::parse(pack_toml).map_err(js_error)?,
-            batch: Vec::new(),
-            batch_bytes: 0,
             open: None,
             spare: Vec::new(),
             ready: VecDeque::new(),
@@ -191,15 +178,22 @@ impl Scan {
         self.open.insert(buffer).as_mut_ptr()
     }
 
-    /// Measures what was written into the reserved place, and takes it as the next frame
-    /// in presentation order. `layout`: [`FrameLayout`].
-    pub fn commit(&mut self, time_s: f64, duration_s: f64, layout: JsValue) -> Result<(), JsError> {
+    /// Takes what was written into the reserved place as the next frame in presentation order: measures it, and finds
+    /// scenes and look-alikes. `layout`: [`FrameLayout`]. Returns the number of candidates waiting. Frames do not wait
+    /// for others: the place of one that is no candidate is in the cache still when the next is written there.
+    pub fn commit(&mut self, time_s: f64, duration_s: f64, layout: JsValue) -> Result<usize, JsError> {
         let layout = from_js(layout)?;
-        let data = self.open.take().ok_or_else(|| JsError::new("commit without reserve"))?;
+        let mut data = self.open.take().ok_or_else(|| JsError::new("commit without reserve"))?;
         let measured = Frame::new(&layout, &data).and_then(|frame| self.measurer.measure(&frame)).map_err(js_error)?;
-        self.batch_bytes += data.len();
-        self.batch.push(Slot { time_s, duration_s, measured, layout, data });
-        Ok(())
+        if let Some(recorded) = &mut self.recorded {
+            recorded.push(time_s, duration_s, &measured);
+        }
+        let pushed = self.session.push(time_s, duration_s, measured, &layout, &mut data);
+        self.make_ready(pushed.map_err(js_error)?)?;
+        if data.capacity() > 0 {
+            self.spare.push(data);
+        }
+        Ok(self.ready.len())
     }
 
     /// Length of what was scanned, in seconds.
@@ -211,37 +205,6 @@ impl Scan {
     /// What is to be said of frames that did not come: see [`Session::shortfall`].
     pub fn shortfall(&self, expected: f64, stated_s: Option<f64>) -> Option<String> {
         self.session.shortfall(expected as u64, true, stated_s)
-    }
-
-    /// Frames in the batch.
-    #[wasm_bindgen(getter)]
-    pub fn batch_frames(&self) -> usize {
-        self.batch.len()
-    }
-
-    /// Bytes in the batch.
-    #[wasm_bindgen(getter)]
-    pub fn batch_bytes(&self) -> usize {
-        self.batch_bytes
-    }
-
-    /// Finds scenes and look-alikes in the batch and empties it; returns the number of
-    /// candidates waiting.
-    pub fn process_batch(&mut self) -> Result<usize, JsError> {
-        let mut batch = std::mem::take(&mut self.batch);
-        for Slot { time_s, duration_s, measured, layout, mut data } in batch.drain(..) {
-            if let Some(recorded) = &mut self.recorded {
-                recorded.push(time_s, duration_s, &measured);
-            }
-            let pushed = self.session.push(time_s, duration_s, measured, &layout, &mut data);
-            self.make_ready(pushed.map_err(js_error)?)?;
-            if data.capacity() > 0 {
-                self.spare.push(data);
-            }
-        }
-        self.batch = batch;
-        self.batch_bytes = 0;
-        Ok(self.ready.len())
     }
 
     /// A candidate waits for JavaScript, unless its faces are recorded or its pixels went with an earlier scan.
@@ -257,9 +220,8 @@ impl Scan {
         }
     }
 
-    /// Processes what is left, ends the scan and frees the batch's memory.
+    /// Ends the scan and frees the memory of frames; returns the number of candidates waiting.
     pub fn finish(&mut self) -> Result<usize, JsError> {
-        self.process_batch()?;
         let last = self.session.finish();
         self.make_ready(last)?;
         self.spare = Vec::new();
@@ -324,8 +286,7 @@ impl Scan {
         journal::begin(&Begin::new(video, &options, &self.pack, &device())).map_err(js_error)
     }
 
-    /// The entry of the frames since the last one, all batches being processed. `checkpoint`: a [`Checkpoint`], parts of
-    /// which may be missing.
+    /// The entry of the frames since the last one. `checkpoint`: a [`Checkpoint`], parts of which may be missing.
     pub fn journal_frames(&mut self, checkpoint: JsValue) -> Result<Vec<u8>, JsError> {
         let checkpoint: Checkpoint = from_js(checkpoint)?;
         let recorded = self.recorded.as_mut().ok_or_else(|| JsError::new("no journal has begun"))?;
@@ -405,7 +366,7 @@ impl Scan {
         self.session.set_faces(u64::from(index), faces).map_err(js_error)
     }
 
-    /// Frames taken so far, the open batch not included.
+    /// Frames taken so far.
     #[wasm_bindgen(getter)]
     pub fn frames(&self) -> f64 {
         self.session.frames() as f64

@@ -22,7 +22,7 @@ fn get(object: &JsValue, key: &str) -> JsValue {
 }
 
 /// Writes a frame where JavaScript would: into the reserved place.
-fn write(scan: &mut Scan, index: usize, layout: &JsValue, luma: impl Fn(usize, usize) -> u8) {
+fn write(scan: &mut Scan, index: usize, layout: &JsValue, luma: impl Fn(usize, usize) -> u8) -> usize {
     let bytes = FrameLayout::i420_len(160, 96);
     let place = scan.reserve(bytes) as usize as u32;
     let mut frame = vec![128u8; bytes];
@@ -33,7 +33,7 @@ fn write(scan: &mut Scan, index: usize, layout: &JsValue, luma: impl Fn(usize, u
     }
     let memory: js_sys::WebAssembly::Memory = wasm_bindgen::memory().into();
     js_sys::Uint8Array::new_with_byte_offset_and_length(&memory.buffer(), place, bytes as u32).copy_from(&frame);
-    scan.commit(index as f64 / 25.0, 0.04, layout.clone()).ok().unwrap();
+    scan.commit(index as f64 / 25.0, 0.04, layout.clone()).ok().unwrap()
 }
 
 #[wasm_bindgen_test]
@@ -42,11 +42,11 @@ fn a_scan_from_frames_to_manifest() {
     let mut scan = Scan::new(options.clone(), 4.0, PACK).ok().unwrap();
     let layout = js(&FrameLayout::i420(160, 96));
     for i in 0..50 {
-        write(&mut scan, i, &layout, |x, y| if i < 25 { (x * 255 / 160) as u8 } else { (y * 255 / 96) as u8 });
+        let luma = |x: usize, y: usize| if i < 25 { (x * 255 / 160) as u8 } else { (y * 255 / 96) as u8 };
+        // The first scene's candidate is complete when the second begins.
+        assert_eq!(write(&mut scan, i, &layout, luma), usize::from(i >= 25));
+        assert_eq!(scan.frames(), (i + 1) as f64);
     }
-    assert_eq!(scan.batch_frames(), 50);
-    assert_eq!(scan.batch_bytes(), 50 * FrameLayout::i420_len(160, 96));
-    assert_eq!(scan.process_batch().ok().unwrap(), 1);
     assert_eq!(scan.finish().ok().unwrap(), 2);
     for _ in 0..2 {
         let candidate = scan.candidate().ok().unwrap();
@@ -125,6 +125,17 @@ fn vectors_measure_what_is_defined() {
                 assert_eq!(u32::from(mean), (block.sum::<u32>() + area / 2) / area, "{k} of {width}: {i}");
             }
             let at = |x: usize, y: usize| f64::from(luma.data[y * width + x]);
+            for (cell, &mean) in luma.cell_means::<3, 2>().as_flattened().iter().enumerate() {
+                // How much of a sample lies within the cell, along one side.
+                let share = |sample: usize, cell: usize, cells: usize, length: usize| {
+                    let size = length as f64 / cells as f64;
+                    let (from, to) = (cell as f64 * size, (cell + 1) as f64 * size);
+                    (to.min((sample + 1) as f64) - from.max(sample as f64)).max(0.0) / size
+                };
+                let row = |y: usize| (0..width).map(|x| share(x, cell % 3, 3, width) * at(x, y)).sum::<f64>();
+                let exact: f64 = (0..5).map(|y| share(y, cell / 3, 2, 5) * row(y)).sum();
+                assert!((f64::from(mean) - exact).abs() < 0.5001, "{width}: {mean} for {exact}");
+            }
             let laplacians: Vec<f64> = (1..4)
                 .flat_map(|y| (1..width - 1).map(move |x| (x, y)))
                 .map(|(x, y)| 4.0 * at(x, y) - at(x - 1, y) - at(x + 1, y) - at(x, y - 1) - at(x, y + 1))

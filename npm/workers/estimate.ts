@@ -74,7 +74,6 @@ async function tryAt({ track }: OpenVideo, time_s: number, { newScan, roomIn, po
       } finally {
         sample.close();
       }
-      scan.process_batch();
       tried.frames += 1;
       tried.covered_s += duration;
       if (timestamp - first_s >= PIECE_S || passed_ms() > MOST_MS) break;

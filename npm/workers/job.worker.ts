@@ -17,8 +17,6 @@ import { Recording } from './recording';
 import { type OpenVideo, listedTimes, openVideo } from './video';
 import { type Loaded, load } from './wasm';
 
-/** A batch ends when it has this size, even if it holds few frames (9 of 1080p): they are in memory at once. */
-const BATCH_BYTES = 24 << 20;
 /** Progress is told this often. */
 const PROGRESS_MS = 100;
 /** What went wrong in a damaged file is told so often; the rest is counted. */
@@ -279,8 +277,8 @@ class Job {
       sampling_ms += performance.now() - before_ms;
       return result;
     };
-    const process = async (run: () => number) => {
-      for (let waiting = timed(run); waiting > 0; waiting--) {
+    const analyse = async (waiting: number) => {
+      for (; waiting > 0; waiting--) {
         await this.analyseNext(scan, options);
         this.progress('scan', decoded, expected);
       }
@@ -295,17 +293,18 @@ class Job {
     const onTry = () => this.progress('scan', decoded, expected, true);
     for await (const sample of ended ? [] : decodedFrames(track, times_s, note, onTry, earlier.last_s)) {
       const { timestamp, duration } = sample;
+      let waiting: number;
       try {
         const layout = await copyFrame(sample, reserve);
         if (layout.transfer !== 'sdr') hdr = layout.transfer;
-        timed(() => scan.commit(timestamp, duration, layout));
+        waiting = timed(() => scan.commit(timestamp, duration, layout));
       } finally {
         // Hardware decoders have few pictures to lend.
         sample.close();
       }
       decoded += 1;
-      if (scan.batch_frames >= options.batch || scan.batch_bytes >= BATCH_BYTES) {
-        await process(() => scan.process_batch());
+      await analyse(waiting);
+      if (decoded % options.batch === 0) {
         checkpoint(false);
         send({ type: 'scenes', starts_s: [...scan.scene_starts()] });
       }
@@ -313,7 +312,7 @@ class Job {
       this.throwIfCancelled();
       this.progress('scan', decoded, expected);
     }
-    await process(() => scan.finish());
+    await analyse(timed(() => scan.finish()));
     if (!ended) checkpoint(true);
     await this.lookAgain(track, scan, reserve, options);
     const scan_ms = performance.now() - start_ms;

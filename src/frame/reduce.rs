@@ -76,12 +76,12 @@ pub(super) fn box_reduce(
 /// Loops for any processor, and for the ends of rows.
 mod portable {
     /// Sums of the columns of some rows, as wide as `sums`: a few columns at a time, whose sums stay in registers.
+    #[cfg(not(target_arch = "wasm32"))]
     #[inline(always)]
     pub fn add_rows(rows: &[u8], sums: &mut [u16]) {
         const COLUMNS: usize = 32;
         let width = sums.len();
         let (tiles, rest) = sums.as_chunks_mut::<COLUMNS>();
-        let done = COLUMNS * tiles.len();
         for (i, sums) in tiles.iter_mut().enumerate() {
             *sums = [0; COLUMNS];
             for row in rows.chunks_exact(width) {
@@ -89,9 +89,16 @@ mod portable {
                 sums.iter_mut().zip(columns).for_each(|(sum, &v)| *sum += u16::from(v));
             }
         }
-        rest.fill(0);
+        add_last_columns(rows, width, rest);
+    }
+
+    /// The same of as many columns at the end of rows as there are sums.
+    #[inline(always)]
+    pub fn add_last_columns(rows: &[u8], width: usize, sums: &mut [u16]) {
+        let first = width - sums.len();
+        sums.fill(0);
         for row in rows.chunks_exact(width) {
-            rest.iter_mut().zip(&row[done..]).for_each(|(sum, &v)| *sum += u16::from(v));
+            sums.iter_mut().zip(&row[first..]).for_each(|(sum, &v)| *sum += u16::from(v));
         }
     }
 
@@ -234,8 +241,25 @@ mod x86 {
 #[cfg(target_arch = "wasm32")]
 mod simd128 {
     use super::portable;
-    pub use super::portable::add_rows;
     use std::arch::wasm32::*;
+
+    pub fn add_rows(rows: &[u8], sums: &mut [u16]) {
+        let width = sums.len();
+        let (tiles, rest) = sums.as_chunks_mut::<16>();
+        for (i, sums) in tiles.iter_mut().enumerate() {
+            let (mut low, mut high) = (u16x8_splat(0), u16x8_splat(0));
+            for row in rows.chunks_exact(width) {
+                let samples = load(row, 16 * i);
+                low = u16x8_add(low, u16x8_extend_low_u8x16(samples));
+                high = u16x8_add(high, u16x8_extend_high_u8x16(samples));
+            }
+            for (sums, added) in sums.as_chunks_mut::<8>().0.iter_mut().zip([low, high]) {
+                // SAFETY: eight sums are the sixteen bytes that are written; no alignment is asked for.
+                unsafe { v128_store(sums.as_mut_ptr().cast(), added) }
+            }
+        }
+        portable::add_last_columns(rows, width, rest);
+    }
 
     fn load(tile: &[u8], at: usize) -> v128 {
         let bytes = &tile[at..at + 16];
@@ -262,38 +286,35 @@ mod simd128 {
         portable::halve(rows.map(|row| &row[done..]), rest);
     }
 
-    /// Ninths of the sums of three neighbours each, of 24 in `a`, `b` and `c`; in the
-    /// order 0, 3, 6, 1, 4, 7, 2, 5. Lanes are blended in place, which costs less than
-    /// moving them, and moved once in the end.
-    fn means_of_threes(a: v128, b: v128, c: v128) -> v128 {
-        // Not by shuffles: compilers join those into ones that cost more.
-        let [b_lanes, c_lanes] = [u16x8(0, !0, 0, 0, !0, 0, 0, !0), u16x8(0, 0, !0, 0, 0, !0, 0, 0)];
-        let blend = |a, b, c| v128_bitselect(c, v128_bitselect(b, a, b_lanes), c_lanes);
-        let first = blend(a, b, c);
-        // One lane on from their first neighbours, and two.
-        let second = blend(c, a, b);
-        let second = u16x8_shuffle::<1, 2, 3, 4, 5, 6, 7, 0>(second, second);
-        let third = blend(b, c, a);
-        let third = u16x8_shuffle::<2, 3, 4, 5, 6, 7, 0, 1>(third, third);
-        // Rounds the product by 3641 / 2^15: a ninth, exact enough for nine samples.
-        i16x8_q15mulr_sat(u16x8_add(u16x8_add(first, second), third), i16x8_splat(3641))
-    }
-
     pub fn third(rows: [&[u8]; 3], out: &mut [u8]) {
+        /// No place: gives 0.
+        const O: u8 = 255;
+        // What compilers know to be constant becomes shuffles, whose places V8 makes anew for each of them.
+        let places = std::hint::black_box([
+            // Three samples in each four; a vector for the last of a tile would reach beyond it, and begins four before.
+            u8x16(0, 1, 2, O, 3, 4, 5, O, 6, 7, 8, O, 9, 10, 11, O),
+            u8x16(4, 5, 6, O, 7, 8, 9, O, 10, 11, 12, O, 13, 14, 15, O),
+            // The third of each four bytes, as the first, second, third or last four.
+            u8x16(2, 6, 10, 14, O, O, O, O, O, O, O, O, O, O, O, O),
+            u8x16(O, O, O, O, 2, 6, 10, 14, O, O, O, O, O, O, O, O),
+            u8x16(O, O, O, O, O, O, O, O, 2, 6, 10, 14, O, O, O, O),
+            u8x16(O, O, O, O, O, O, O, O, O, O, O, O, 2, 6, 10, 14),
+        ]);
         let (tiles, rest) = out.as_chunks_mut::<16>();
         let [a, b, c] = rows.map(|row| row.as_chunks::<48>().0);
         for (((out, a), b), c) in tiles.iter_mut().zip(a).zip(b).zip(c) {
-            // The columns' sums, eight in a vector; three vectors give eight results.
-            let sums = |at: usize| {
-                let [a, b, c] = [load(a, at), load(b, at), load(c, at)];
-                let low = u16x8_add(u16x8_extend_low_u8x16(a), u16x8_extend_low_u8x16(b));
-                let high = u16x8_add(u16x8_extend_high_u8x16(a), u16x8_extend_high_u8x16(b));
-                [u16x8_add(low, u16x8_extend_low_u8x16(c)), u16x8_add(high, u16x8_extend_high_u8x16(c))]
+            // 2^16 times the means of four blocks.
+            let means = |column: usize, places: v128| {
+                let pairs = |row| u16x8_extadd_pairwise_u8x16(u8x16_swizzle(load(row, column), places));
+                let sums = u16x8_add(u16x8_add(pairs(a), pairs(b)), pairs(c));
+                // 7282 / 2^16 is a ninth, exact enough for sums of nine samples.
+                i32x4_add(i32x4_dot_i16x8(sums, u16x8_splat(7282)), i32x4_splat(4 * 7282))
             };
-            let [[s0, s1], [s2, s3], [s4, s5]] = [sums(0), sums(16), sums(32)];
-            let means = u8x16_narrow_i16x8(means_of_threes(s0, s1, s2), means_of_threes(s3, s4, s5));
-            let ordered = u8x16_shuffle::<0, 3, 6, 1, 4, 7, 2, 5, 8, 11, 14, 9, 12, 15, 10, 13>(means, means);
-            store(out, ordered);
+            let [q, r] = [means(0, places[0]), means(12, places[0])];
+            let [s, t] = [means(24, places[0]), means(32, places[1])];
+            let first = v128_or(u8x16_swizzle(q, places[2]), u8x16_swizzle(r, places[3]));
+            let last = v128_or(u8x16_swizzle(s, places[4]), u8x16_swizzle(t, places[5]));
+            store(out, v128_or(first, last));
         }
         let done = 48 * tiles.len();
         portable::third(rows.map(|row| &row[done..]), rest);
@@ -306,27 +327,30 @@ impl Plane {
     /// 2^27 samples.
     pub fn cell_means<const W: usize, const H: usize>(&self) -> [[u8; W]; H] {
         let columns: [Covered; W] = std::array::from_fn(|cell| Covered::by(cell, W, self.width));
-        let mut sums = vec![0u32; self.width];
-        let mut whole = vec![0u16; self.width];
-        let rows = |from: usize, to: usize| &self.data[from * self.width..to * self.width];
+        let mut sums = vec![0u16; self.width];
+        // Sums of some rows of samples within each of the grid's columns, W times as large.
+        let mut strip = |from: usize, to: usize| {
+            let mut cells = [0.0; W];
+            for from in (from..to).step_by(ROWS_IN_16_BITS) {
+                kernel::add_rows(&self.data[from * self.width..to.min(from + ROWS_IN_16_BITS) * self.width], &mut sums);
+                for (sum, &Covered { first, last, parts }) in cells.iter_mut().zip(&columns) {
+                    let whole: u32 = sums[first..last].iter().map(|&sum| u32::from(sum)).sum();
+                    let parts = parts.map(|(column, share)| share * u32::from(sums[column]));
+                    // Whole numbers that doubles hold; 64-bit integers would be slow to convert in wasm.
+                    *sum += W as f64 * f64::from(whole) + f64::from(parts[0]) + f64::from(parts[1]);
+                }
+            }
+            cells
+        };
         let area = (self.width * self.height) as f64;
         let mut means = [[0; W]; H];
         for (cell, means) in means.iter_mut().enumerate() {
             let Covered { first, last, parts } = Covered::by(cell, H, self.height);
-            sums.fill(0);
-            for from in (first..last).step_by(ROWS_IN_16_BITS) {
-                kernel::add_rows(rows(from, last.min(from + ROWS_IN_16_BITS)), &mut whole);
-                sums.iter_mut().zip(&whole).for_each(|(sum, &whole)| *sum += H as u32 * u32::from(whole));
-            }
+            let mut cells = strip(first, last).map(|sum| H as f64 * sum);
             for (row, share) in parts.into_iter().filter(|&(_, share)| share > 0) {
-                sums.iter_mut().zip(rows(row, row + 1)).for_each(|(sum, &part)| *sum += share * u32::from(part));
+                cells.iter_mut().zip(strip(row, row + 1)).for_each(|(cell, part)| *cell += f64::from(share) * part);
             }
-            for (mean, &Covered { first, last, parts }) in means.iter_mut().zip(&columns) {
-                // Whole numbers that doubles hold; 64-bit integers would be slow to convert in wasm.
-                let whole: u32 = sums[first..last].iter().sum();
-                let [first, last] = parts.map(|(column, share)| f64::from(share) * f64::from(sums[column]));
-                *mean = ((W as f64 * f64::from(whole) + first + last) / area + 0.5) as u8;
-            }
+            *means = cells.map(|sum| (sum / area + 0.5) as u8);
         }
         means
     }

@@ -185,7 +185,7 @@ export const T = {
     gates: 'Faces that do not count',
     flags: FLAGS,
     batch: 'Frames per batch',
-    batchHint: 'Decoded together before they are looked at.',
+    batchHint: 'After each batch the scenes so far are shown, and recorded.',
     workers: 'Analysis workers',
     workersHint: (most: number) => `At most ${most}, and never more than the machine has to spare.`,
     embeddings: 'Write identity vectors (manifest and .npy)',
