@@ -94,7 +94,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let candidate = session.push(i as f64 / FRAMES_PER_S, 1.0 / FRAMES_PER_S, measured, &layout, &mut data)?;
             ready.extend(candidate.map(|c| c.index));
         }
-        ready.extend(session.finish().map(|c| c.index));
+        ready.extend(session.finish().into_iter().map(|c| c.index));
         let scan_s = start.elapsed().as_secs_f64();
         let again = session.second_look();
         let planned_s = start.elapsed().as_secs_f64() - scan_s;

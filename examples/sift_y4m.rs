@@ -69,7 +69,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             analyze(&mut session, candidate)?;
         }
     }
-    if let Some(candidate) = session.finish() {
+    for candidate in session.finish() {
         analyze(&mut session, candidate)?;
     }
     for index in session.second_look() {

@@ -222,8 +222,7 @@ impl Scan {
 
     /// Ends the scan and frees the memory of frames; returns the number of candidates waiting.
     pub fn finish(&mut self) -> Result<usize, JsError> {
-        let last = self.session.finish();
-        self.make_ready(last)?;
+        self.session.finish().into_iter().try_for_each(|last| self.make_ready(Some(last)))?;
         self.spare = Vec::new();
         self.ended = true;
         Ok(self.ready.len())
@@ -263,7 +262,7 @@ impl Scan {
     /// other frame and handed over with [`Scan::commit_again`]. They are named once.
     pub fn second_look(&mut self) -> Result<JsValue, JsError> {
         let mut wanted = self.replay.take_owed();
-        let by_hand = self.session.not_candidates(&self.options.edits.include);
+        let by_hand = self.session.not_looked_at(&self.options.edits.include);
         let again: BTreeSet<u64> = self.session.second_look().into_iter().chain(by_hand).collect();
         for index in again {
             if self.replay.knows(index) {

@@ -240,8 +240,7 @@ fn attempt(
         // At the end, what has not come does not come.
         log.checkpoint(&Checkpoint { ended: true, packets: tally.packets, ..reader.checkpoint() })?;
     }
-    let last = session.finish();
-    faces.look_at(last, &mut session)?;
+    session.finish().into_iter().try_for_each(|last| faces.look_at(Some(last), &mut session))?;
     let mut notes = tally.notes.clone();
     if tally.more_notes > 0 {
         notes.push(format!("{} more problems while decoding", tally.more_notes));

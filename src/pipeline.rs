@@ -29,7 +29,7 @@ use crate::sampling::similarity::RunOptions;
 use crate::sampling::{Candidate, Detector, Sampler};
 use crate::still::Crops;
 use people::Sought;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 
 /// Candidates per second of video: never more than this …
@@ -43,6 +43,9 @@ const BLANK_CONTRAST: f32 = 4.0;
 const TRANSITION_MARGIN: u64 = 2;
 /// Frames further out that are taken only if there is nothing else.
 const DOUBTFUL_MARGIN: u64 = 6;
+/// Bytes of candidates that wait until it is known whether they lie in a transition. The oldest of more are analysed
+/// in vain perhaps, which changes nothing but the time it takes.
+const MOST_WAITING_BYTES: usize = if cfg!(target_arch = "wasm32") { 24 << 20 } else { 96 << 20 };
 /// Below this share of the sharpness around it a frame is blurred.
 const BLURRED_FOCUS: f32 = 0.35;
 /// A container may round the length of its video, or count that of its sound.
@@ -117,8 +120,11 @@ struct Seen {
 }
 
 /// What remains of a candidate when its pixels are gone, besides what does of every frame.
+#[derive(Default)]
 struct Record {
     index: u64,
+    /// It lies in a transition, whatever the sensitivity: faces are not looked for, and count for nothing.
+    passed_over: bool,
     faces: Option<Vec<Face>>,
     /// Who each face is by its looks; empty until people are grouped.
     grouped: Vec<usize>,
@@ -143,6 +149,8 @@ pub struct Session {
     /// By the detector asked for.
     boundaries: Vec<Boundary>,
     candidates: Vec<Record>,
+    /// The latest candidates, whose faces are looked for unless they turn out to lie in a transition.
+    waiting: VecDeque<Candidate>,
     /// Identities of those who are looked for; none for everyone.
     references: Vec<Vec<f32>>,
     /// Identities of those with whom no frame is kept.
@@ -175,6 +183,7 @@ impl Session {
             sensitivity: options.sensitivity,
             boundaries: Vec::new(),
             candidates: Vec::new(),
+            waiting: VecDeque::new(),
             references: Vec::new(),
             avoided: Vec::new(),
             ungrouped: false,
@@ -182,8 +191,9 @@ impl Session {
         }
     }
 
-    /// Takes a measured frame, in presentation order (see [`Sampler::push`]); returns
-    /// the candidate it completes, for face analysis.
+    /// Takes a measured frame, in presentation order (see [`Sampler::push`]); returns a candidate for face analysis,
+    /// which may be some frames back. Candidates that lie in a transition are none to look for faces in: their buffers
+    /// come back in `data`.
     pub fn push(
         &mut self,
         time_s: f64,
@@ -201,18 +211,50 @@ impl Session {
         self.seen.push(Seen { time_s, sharpness, phash, blank, colors, measure });
         let candidate = sampler.push(time_s, features, layout, data);
         self.end_s = self.end_s.max(time_s + duration_s);
-        Ok(candidate.inspect(|c| self.record(c.index)))
+        self.wait(candidate);
+        Ok(self.next_decided(data))
     }
 
-    /// Ends the scan; returns the last candidate.
-    pub fn finish(&mut self) -> Option<Candidate> {
-        let (candidate, scenes) = self.sampler.take()?.finish();
+    fn wait(&mut self, candidate: Option<Candidate>) {
+        candidate.iter().for_each(|c| self.record(c.index));
+        self.waiting.extend(candidate);
+    }
+
+    /// The first of the waiting candidates, if it is known whether it lies in a transition, and if not in one; or if too
+    /// many wait.
+    fn next_decided(&mut self, spare: &mut Vec<u8>) -> Option<Candidate> {
+        loop {
+            let spoilt = self.sampler.as_ref()?.is_spoilt(self.waiting.front()?.index, TRANSITION_MARGIN);
+            let bytes: usize = self.waiting.iter().map(|candidate| candidate.data.len()).sum();
+            if spoilt.is_none() && bytes <= MOST_WAITING_BYTES {
+                return None;
+            }
+            let candidate = self.waiting.pop_front()?;
+            if spoilt != Some(true) {
+                return Some(candidate);
+            }
+            if spare.capacity() == 0 {
+                *spare = candidate.data;
+            }
+        }
+    }
+
+    /// Ends the scan; returns the last candidates.
+    pub fn finish(&mut self) -> Vec<Candidate> {
+        let Some(sampler) = self.sampler.take() else { return Vec::new() };
+        let (candidate, scenes) = sampler.finish();
         self.own_scenes = scenes;
+        self.wait(candidate);
         self.boundaries = match &self.measured_for {
             Detector::Default => self.own_scenes().boundaries.clone(),
             detector => self.measured_cuts(detector),
         };
-        candidate.inspect(|c| self.record(c.index))
+        let spoilt = self.own_scenes.each_ref().map(|scenes| joined(scenes.spoilt(TRANSITION_MARGIN).collect()));
+        let is_spoilt = |index| spoilt.iter().all(|ranges| lies_in(ranges, index));
+        for record in self.candidates.iter_mut().filter(|record| is_spoilt(record.index)) {
+            (record.passed_over, record.faces) = (true, None);
+        }
+        self.waiting.drain(..).filter(|candidate| !is_spoilt(candidate.index)).collect()
     }
 
     fn own_scenes(&self) -> &SceneMap {
@@ -271,9 +313,10 @@ impl Session {
         chosen.filter(|&i| !items[i].known).map(|i| frames[i]).collect()
     }
 
-    /// Those of some frames that were pushed and are no candidates, in order, each once.
-    pub fn not_candidates(&self, frames: &[u64]) -> Vec<u64> {
-        let known = |index: u64| self.time_of(index).is_err() || self.position(index).is_ok();
+    /// Those of some frames that were pushed and in which no faces are looked for, in order, each once.
+    pub fn not_looked_at(&self, frames: &[u64]) -> Vec<u64> {
+        let looked_at = |index| self.position(index).is_ok_and(|position| !self.candidates[position].passed_over);
+        let known = |index: u64| self.time_of(index).is_err() || looked_at(index);
         frames.iter().copied().filter(|&index| !known(index)).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
@@ -325,15 +368,20 @@ impl Session {
     }
 
     fn record(&mut self, index: u64) {
-        let Err(position) = self.position(index) else { return };
-        self.candidates.insert(position, Record { index, faces: None, grouped: Vec::new(), people: Vec::new() });
+        match self.position(index) {
+            Ok(position) => self.candidates[position].passed_over = false,
+            Err(position) => self.candidates.insert(position, Record { index, ..Record::default() }),
+        }
     }
 
     /// Stores the faces of the candidate at frame `index`.
     pub fn set_faces(&mut self, index: u64, faces: Vec<Face>) -> Result<()> {
         let position = self.position(index).map_err(|_| Error::Usage(format!("frame {index} is not a candidate")))?;
-        self.candidates[position].faces = Some(faces);
-        self.ungrouped = true;
+        let record = &mut self.candidates[position];
+        if !record.passed_over {
+            record.faces = Some(faces);
+            self.ungrouped = true;
+        }
         Ok(())
     }
 
@@ -406,13 +454,9 @@ impl Session {
             .collect()
     }
 
-    /// Half-open ranges of frames in a gradual transition, or up to `margin` frames from it, in what
-    /// may be one, or in a flash, in order and apart.
+    /// See [`SceneMap::spoilt`]; in order and apart.
     fn spoilt_ranges(&self, margin: u64) -> Vec<Range<u64>> {
-        let gradual = self.own_scenes().boundaries.iter().filter(|b| b.from < b.frame);
-        let gradual = gradual.map(|b| b.from.saturating_sub(margin)..b.frame + margin);
-        let others = self.own_scenes().flashes.iter().chain(&self.own_scenes().doubtful);
-        joined(gradual.chain(others.map(|&(from, to)| from..to)).collect())
+        joined(self.own_scenes().spoilt(margin).collect())
     }
 
     /// The same for frames that may show a trace of another scene.

@@ -50,7 +50,7 @@ fn scanned() -> Session {
         let candidate = session.push(i as f64 / 25.0, 0.04, measured, &layout, &mut data).unwrap();
         candidates.extend(candidate.map(|c| c.index));
     }
-    candidates.extend(session.finish().map(|c| c.index));
+    candidates.extend(session.finish().into_iter().map(|c| c.index));
     for (i, index) in candidates.into_iter().enumerate() {
         let mut embedding = vec![0.0; 192];
         embedding[i % 2] = 1.0;

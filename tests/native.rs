@@ -183,6 +183,37 @@ fn a_dissolve_is_found_with_its_range_and_nothing_is_kept_of_it() {
     assert!(manifest.frames.iter().all(|f| f.index < range[0] || f.index >= range[1]));
 }
 
+#[test]
+fn no_faces_are_looked_for_in_a_transition() {
+    let mut frames = dissolve();
+    frames.extend(hold(3, 60));
+    let (layout, options) = (FrameLayout::i420(320, 180), Options::default());
+    let mut session = Session::new(&options, frames.len() as f64 / 25.0);
+    let mut measurer = Measurer::new(&options.detector).unwrap();
+    let mut looked_at = Vec::new();
+    for (i, data) in frames.iter().enumerate() {
+        let measured = measurer.measure(&Frame::new(&layout, data).unwrap()).unwrap();
+        let ready = session.push(i as f64 / 25.0, 0.04, measured, &layout, &mut data.clone()).unwrap();
+        looked_at.extend(ready.map(|candidate| candidate.index));
+    }
+    assert!(looked_at.iter().any(|&index| index >= 55), "what is decided does not wait for the end: {looked_at:?}");
+    looked_at.extend(session.finish().into_iter().map(|candidate| candidate.index));
+    assert!(looked_at.is_sorted() && looked_at.iter().all(|index| !(40..55).contains(index)), "{looked_at:?}");
+
+    // Those that are passed over are listed nevertheless.
+    let before = manifest(&mut session, &options);
+    let mixed = before.rejected.iter().filter(|r| (40..55).contains(&r.index));
+    let mixed: Vec<u64> = mixed.filter(|r| r.reason == Reason::Transition).map(|r| r.index).collect();
+    assert!(!mixed.is_empty());
+    // What may have been found there all the same counts for nothing, but for who asks for the frame.
+    session.set_faces(mixed[0], vec![face(0, &[])]).unwrap();
+    assert!(session.faces_of(mixed[0]).is_empty());
+    assert_eq!(session.not_looked_at(&[mixed[0], looked_at[0]]), [mixed[0]]);
+    session.add_candidate(mixed[0], &layout, frames[mixed[0] as usize].clone()).unwrap();
+    session.set_faces(mixed[0], vec![face(0, &[])]).unwrap();
+    assert_eq!(session.faces_of(mixed[0]).len(), 1);
+}
+
 /// Frames between two pictures: per pixel of the frame, whether the new picture
 /// is seen there and which pixel of its picture (both by position x, y).
 fn between(

@@ -109,6 +109,11 @@ impl Sampler {
         self.detector.starts_so_far(sensitivity)
     }
 
+    /// See [`SceneDetector::is_spoilt`].
+    pub fn is_spoilt(&self, frame: u64, margin: u64) -> Option<bool> {
+        self.detector.is_spoilt(frame, margin)
+    }
+
     /// Frames taken so far.
     pub fn frames(&self) -> u64 {
         self.next_index

@@ -22,6 +22,7 @@ use super::mixture::{self, Direction, Mixture};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 
 /// How a scene begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +61,16 @@ pub struct SceneMap {
     pub flashes: Vec<(u64, u64)>,
     /// Half-open ranges that look mixed but lead to no other scene, so far as can be told.
     pub doubtful: Vec<(u64, u64)>,
+}
+
+impl SceneMap {
+    /// Half-open ranges of frames in a gradual transition, or up to `margin` frames from it, in what
+    /// may be one, or in a flash.
+    pub fn spoilt(&self, margin: u64) -> impl Iterator<Item = Range<u64>> {
+        let gradual = self.boundaries.iter().filter(|b| b.from < b.frame);
+        let gradual = gradual.map(move |b| b.from.saturating_sub(margin)..b.frame + margin);
+        gradual.chain(self.flashes.iter().chain(&self.doubtful).map(|&(from, to)| from..to))
+    }
 }
 
 /// A flash lasts at most this many frames.
@@ -240,6 +251,19 @@ impl SceneDetector {
     /// among them.
     pub fn starts_so_far(&self, sensitivity: Sensitivity) -> impl Iterator<Item = u64> {
         self.levels[sensitivity as usize].map.boundaries.iter().map(|boundary| boundary.frame)
+    }
+
+    /// Whether a frame is spoilt ([`SceneMap::spoilt`]) at all levels; `None` where frames to come decide that.
+    pub fn is_spoilt(&self, frame: u64, margin: u64) -> Option<bool> {
+        /// What is found at a frame began at most so many before it.
+        const REACH: usize = *PUSH_FRAMES.end();
+        const _: () = assert!(GRADUAL_SPANS[2] <= REACH, "stretches of blends are shorter");
+        let ahead = frame + margin + (REACH + NEIGHBOURS) as u64 >= self.window.next;
+        let grows = |level: &Level| level.gradual.as_ref().is_some_and(|gradual| gradual.from <= frame + margin);
+        if ahead || self.levels.iter().any(grows) {
+            return None;
+        }
+        Some(self.levels.iter().all(|level| level.map.spoilt(margin).any(|range| range.contains(&frame))))
     }
 
     /// Takes the next frame in presentation order.

@@ -139,7 +139,7 @@ const PREFERRED_FACE_BITS: f32 = 2.0;
 const REQUIRED_FACE_BITS: f32 = 6.0;
 /// Where faces are preferred they get the share `s` that they have of the video, and this times
 /// `s · (1 − s)` on top.
-const FACES_FAVOUR: f64 = 0.5;
+const FACES_FAVOUR: f64 = 0.4;
 /// Distance in radii beyond which further is not better: merit decides.
 const FAR_RADII: f32 = 2.0;
 /// The same where a scene's first frame is chosen.
@@ -230,12 +230,12 @@ struct Greedy<'a> {
 }
 
 /// Share of the result that faces get where they are preferred: a little more than that of the time in
-/// which one can be seen, as far as the items tell. Each stands for the time up to its neighbours. Where someone is seen
-/// with whom no frame is wanted, nothing is.
+/// which one can be seen, as far as the items tell. Each stands for the time up to its neighbours. Nothing is told where
+/// someone is seen with whom no frame is wanted, and in transitions, where faces need not be looked for.
 fn face_share(items: &[Item<'_>]) -> f64 {
     let (mut with_face, mut all) = (0.0, 0.0);
     for (i, item) in items.iter().enumerate() {
-        if item.spoilt == Some(Reason::UnwantedPerson) {
+        if matches!(item.spoilt, Some(Reason::UnwantedPerson | Reason::Transition)) {
             continue;
         }
         let (before, after) = (&items[i.saturating_sub(1)], &items[(i + 1).min(items.len() - 1)]);
