@@ -355,7 +355,12 @@ impl Reader {
     /// Decodes the next frame of all; returns its time.
     fn next(&mut self) -> Option<f64> {
         self.wanted_s = f64::NEG_INFINITY;
-        self.advance().inspect(|_| self.tally.frames += 1)
+        let time_s = self.advance()?;
+        self.tally.frames += 1;
+        if groups::is_concealed(&self.frame) {
+            self.note(|at| format!("the frame at {at} is damaged: the decoder made up a part of its picture"));
+        }
+        Some(time_s)
     }
 
     /// The frame that is shown at `time_s`, to be found where key frames are at `keys_s`;

@@ -246,7 +246,7 @@ fn decode<T>(
 }
 
 /// Whether a decoder has met errors in a frame.
-fn is_concealed(frame: &frame::Video) -> bool {
+pub(super) fn is_concealed(frame: &frame::Video) -> bool {
     // SAFETY: the frame is alive, and one of its fields is read.
     unsafe { (*frame.as_ptr()).decode_error_flags != 0 }
 }
