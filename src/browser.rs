@@ -250,7 +250,7 @@ impl Scan {
         }
         if let Some(candidate) = self.ready.pop_front() {
             target.copy_from(&candidate.data);
-            if !self.ended {
+            if !self.ended && self.spare.is_empty() {
                 self.spare.push(candidate.data);
             }
         }
@@ -320,6 +320,11 @@ impl Scan {
         Frame::new(&layout, &data).and_then(|frame| self.measurer.measure(&frame)).map_err(js_error)?;
         self.spare.push(data);
         Ok(())
+    }
+
+    /// Whether a candidate turned out to lie in a transition: nobody needs its faces.
+    pub fn was_passed_over(&self, index: u32) -> bool {
+        self.session.was_passed_over(u64::from(index))
     }
 
     /// The faces of a candidate, as array of `{ bbox, landmarks }`.

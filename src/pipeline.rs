@@ -315,9 +315,14 @@ impl Session {
 
     /// Those of some frames that were pushed and in which no faces are looked for, in order, each once.
     pub fn not_looked_at(&self, frames: &[u64]) -> Vec<u64> {
-        let looked_at = |index| self.position(index).is_ok_and(|position| !self.candidates[position].passed_over);
+        let looked_at = |index| self.position(index).is_ok() && !self.was_passed_over(index);
         let known = |index: u64| self.time_of(index).is_err() || looked_at(index);
         frames.iter().copied().filter(|&index| !known(index)).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// Whether a candidate lies in a transition, so that no faces are looked for in it.
+    pub fn was_passed_over(&self, index: u64) -> bool {
+        self.position(index).is_ok_and(|position| self.candidates[position].passed_over)
     }
 
     /// Makes a frame that was pushed before a candidate as well; the pixels are

@@ -43,8 +43,8 @@ fn a_scan_from_frames_to_manifest() {
     let layout = js(&FrameLayout::i420(160, 96));
     for i in 0..50 {
         let luma = |x: usize, y: usize| if i < 25 { (x * 255 / 160) as u8 } else { (y * 255 / 96) as u8 };
-        // The first scene's candidate is complete when the second begins.
-        assert_eq!(write(&mut scan, i, &layout, luma), usize::from(i >= 25));
+        // The first scene's candidate is complete when the second begins, and waits until no transition can lie over it.
+        assert_eq!(write(&mut scan, i, &layout, luma), usize::from(i >= 47));
         assert_eq!(scan.frames(), (i + 1) as f64);
     }
     assert_eq!(scan.finish().ok().unwrap(), 2);

@@ -391,7 +391,8 @@ class Job {
     result
       .then(({ faces, thumbnail, portraits }) => {
         scan.set_faces(index, faces);
-        if (!this.scanned) this.recording.add(() => scan.journal_faces(index));
+        // What was looked at in vain is not known the next time either.
+        if (!this.scanned && !scan.was_passed_over(index)) this.recording.add(() => scan.journal_faces(index));
         this.analysed += 1;
         send({ type: 'candidate', candidate: shown(index, time_s, thumbnail, portraits, faces) });
       })
@@ -415,6 +416,7 @@ class Job {
 
   /** Candidates that were lost with their worker get one more try; those that fail again count as without faces. */
   private async tryAgain(track: OpenVideo['track'], scan: Scan, reserve: Reserve, options: Options, note: (text: string) => void): Promise<void> {
+    for (const index of [...this.failed.keys()]) if (scan.was_passed_over(index)) this.failed.delete(index);
     if (this.failed.size === 0) return;
     const again = [...this.failed].map(([index, error]) => ({ index, error, time_s: scan.time_of(index) })).sort((a, b) => a.index - b.index);
     this.failed.clear();

@@ -194,7 +194,7 @@ mod x86 {
     }
 
     /// Ninths of the sums of three neighbours each, of 24 in `a`, `b` and `c`; in the
-    /// order 0, 3, 6, 1, 4, 7, 2, 5, as on wasm.
+    /// order 0, 3, 6, 1, 4, 7, 2, 5.
     #[target_feature(enable = "avx2")]
     fn means_of_threes(a: __m128i, b: __m128i, c: __m128i) -> __m128i {
         // Lanes 1, 4 and 7 of the second, 2 and 5 of the third.

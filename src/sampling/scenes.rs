@@ -259,7 +259,10 @@ impl SceneDetector {
         const REACH: usize = *PUSH_FRAMES.end();
         const _: () = assert!(GRADUAL_SPANS[2] <= REACH, "stretches of blends are shorter");
         let ahead = frame + margin + (REACH + NEIGHBOURS) as u64 >= self.window.next;
-        let grows = |level: &Level| level.gradual.as_ref().is_some_and(|gradual| gradual.from <= frame + margin);
+        // What is too long already comes to nothing.
+        let may_count = |gradual: &Gradual| gradual.to - gradual.from <= *GRADUAL_FRAMES.end();
+        let covers = |gradual: &Gradual| gradual.from <= frame + margin && may_count(gradual);
+        let grows = |level: &Level| level.gradual.as_ref().is_some_and(covers);
         if ahead || self.levels.iter().any(grows) {
             return None;
         }

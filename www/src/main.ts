@@ -8,7 +8,7 @@ import { givenName, personName, personNumber, really, usualName, withPerson } fr
 import { History } from './history';
 import { cached, describeApp, keepForOffline } from './offline';
 import { AskedPhotos, type Who } from './photos';
-import { Pictures } from './pictures';
+import { Pictures, wasPassedOver } from './pictures';
 import { lockNetwork } from './privacy';
 import { fromFragment, toConfig, toFragment } from './share';
 import { T, bytesText, timeText } from './text';
@@ -107,6 +107,7 @@ const gallery = new Gallery({
   decided: (index) => (edits.include?.includes(index) ? true : edits.exclude?.includes(index) ? false : undefined),
   open: (index) => manifest && viewer.open(manifest, index),
   decide,
+  leftOutShown: () => fetchPictures(),
 });
 const timeline = new Timeline((scene) => gallery.showScene(scene));
 const people = new People({
@@ -263,12 +264,12 @@ function takeOver(set: Manifest): void {
   changed(false);
   if (!applies) return;
   // Frames that the scan had not thought of are decoded again.
-  for (const index of decided.include ?? []) if (!isCandidate(index)) engine?.include(index, options());
+  for (const index of decided.include ?? []) if (!wasLookedAt(index)) engine?.include(index, options());
 }
 
-function isCandidate(index: number): boolean {
+function wasLookedAt(index: number): boolean {
   const isIt = (frame: { index: number }) => frame.index === index;
-  return manifest !== undefined && (manifest.frames.some(isIt) || manifest.rejected.some(isIt));
+  return manifest !== undefined && (manifest.frames.some(isIt) || manifest.rejected.some((one) => isIt(one) && !wasPassedOver(one)));
 }
 
 function isOf({ video }: Manifest, { name, size }: File): boolean {
@@ -367,7 +368,7 @@ function run(goOn: boolean): void {
 }
 
 function fetchPictures(): void {
-  if (manifest && state === 'done') pictures.fetch(manifest);
+  if (manifest && state === 'done') pictures.fetch(manifest, gallery.showsLeftOut);
 }
 
 /** Drops what belongs to the last scan. */
@@ -430,7 +431,7 @@ function decide(index: number, keep: boolean): void {
   const without = (list: number[] | undefined) => (list ?? []).filter((other) => other !== index);
   const include = keep ? [...without(edits.include), index] : without(edits.include);
   const exclude = keep ? without(edits.exclude) : [...without(edits.exclude), index];
-  if (keep && !isCandidate(index) && engine) {
+  if (keep && !wasLookedAt(index) && engine) {
     history.note(chosenBy);
     [compared, pulling] = [manifest, false];
     edits = { ...edits, include, exclude };

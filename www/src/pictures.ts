@@ -1,6 +1,9 @@
-/** Small pictures of the candidates. Those of a scan that was gone on with come after its result. */
+/**
+ * Small pictures of the candidates. Those of a scan that was gone on with come after its result, and those in
+ * transitions, which were not looked at, when they are shown.
+ */
 
-import type { Candidate, KeptFace, Manifest, Portrait } from 'framesift';
+import type { Candidate, KeptFace, Manifest, Portrait, Rejected } from 'framesift';
 
 /** So many are asked for at a time, so that nothing waits for them. */
 const AT_A_TIME = 16;
@@ -28,10 +31,10 @@ export class Pictures {
     return this.portraits.get(index)?.find((one) => one.bbox.every((v, i) => Math.abs(v - (bbox[i] ?? 0)) < 0.01))?.picture;
   }
 
-  /** Asks for some that are missing, kept frames first. */
-  fetch({ frames, rejected }: Manifest): void {
+  /** Asks for some that are missing, kept frames first. `all`: also those that were not looked at. */
+  fetch({ frames, rejected }: Manifest, all: boolean): void {
     if (this.waiting) return;
-    const missing = [...frames, ...rejected].map(({ index }) => index).filter((index) => !this.thumbnails.has(index) && !this.asked.has(index));
+    const missing = [...frames, ...rejected.filter((one) => all || !wasPassedOver(one))].map(({ index }) => index).filter((index) => !this.thumbnails.has(index) && !this.asked.has(index));
     const next = missing.slice(0, AT_A_TIME);
     if (next.length === 0) return;
     this.waiting = true;
@@ -52,4 +55,9 @@ export class Pictures {
     this.asked.clear();
     this.waiting = false;
   }
+}
+
+/** Whether no faces were looked for in a candidate, as it lies in a transition. */
+export function wasPassedOver({ reason, faces }: Rejected): boolean {
+  return reason === 'transition' && !faces;
 }

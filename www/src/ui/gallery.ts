@@ -21,6 +21,8 @@ export interface GalleryHost {
   open(index: number): void;
   /** Keeps a frame or leaves it out. */
   decide(index: number, keep: boolean): void;
+  /** What was left out is looked at now, all of it. */
+  leftOutShown(): void;
 }
 
 interface Card {
@@ -120,9 +122,14 @@ export class Gallery {
     card?.querySelector<HTMLElement>('.picture')?.focus({ preventScroll: true });
   }
 
+  get showsLeftOut(): boolean {
+    return !this.showsKept;
+  }
+
   private view(kept: boolean): void {
     this.showsKept = kept;
     this.render();
+    if (!kept) this.host.leftOutShown();
   }
 
   private switchTab(event: KeyboardEvent): void {

@@ -3,6 +3,7 @@
 import type { Manifest, Scene } from 'framesift';
 import { T, timeText } from '../text';
 import { Roving, h, place } from './dom';
+import { wasPassedOver } from '../pictures';
 
 /** The hills of faces have so many points. */
 const POINTS = 200;
@@ -88,7 +89,7 @@ export class Timeline {
   /** How many faces there are over time: at each point as many as the nearest candidate of its scene shows. */
   private hills({ scenes, frames, rejected }: Manifest): string {
     const sceneAt = (time_s: number) => scenes.findLast(({ start_s }) => start_s <= time_s)?.index ?? 0;
-    const candidates = [...frames, ...rejected]
+    const candidates = [...frames, ...rejected.filter((one) => !wasPassedOver(one))]
       .map(({ time_s, faces }) => ({ time_s, faces: Array.isArray(faces) ? faces.length : (faces ?? 0), scene: sceneAt(time_s) }))
       .sort((a, b) => a.time_s - b.time_s);
     let next = 0;
