@@ -72,8 +72,8 @@ pub struct Scan {
     pack: PackSpec,
     /// The buffer that JavaScript is writing into.
     open: Option<Vec<u8>>,
-    /// Buffers to use again.
-    spare: Vec<Vec<u8>>,
+    /// A buffer to use again.
+    spare: Option<Vec<u8>>,
     /// Candidates that JavaScript has not collected yet.
     ready: VecDeque<Candidate>,
     /// No more frames are to come, and so no buffers are kept for them.
@@ -165,7 +165,7 @@ impl Scan {
             replay: Replay::default(),
             pack: PackSpec::parse(pack_toml).map_err(js_error)?,
             open: None,
-            spare: Vec::new(),
+            spare: None,
             ready: VecDeque::new(),
             ended: false,
         })
@@ -173,7 +173,7 @@ impl Scan {
 
     /// A place of `bytes` bytes for the next frame; valid until the next call.
     pub fn reserve(&mut self, bytes: usize) -> *mut u8 {
-        let mut buffer = self.open.take().or_else(|| self.spare.pop()).unwrap_or_default();
+        let mut buffer = self.open.take().or_else(|| self.spare.take()).unwrap_or_default();
         buffer.resize(bytes, 0);
         self.open.insert(buffer).as_mut_ptr()
     }
@@ -191,7 +191,7 @@ impl Scan {
         let pushed = self.session.push(time_s, duration_s, measured, &layout, &mut data);
         self.make_ready(pushed.map_err(js_error)?)?;
         if data.capacity() > 0 {
-            self.spare.push(data);
+            self.spare = Some(data);
         }
         Ok(self.ready.len())
     }
@@ -223,7 +223,7 @@ impl Scan {
     /// Ends the scan and frees the memory of frames; returns the number of candidates waiting.
     pub fn finish(&mut self) -> Result<usize, JsError> {
         self.session.finish().into_iter().try_for_each(|last| self.make_ready(Some(last)))?;
-        self.spare = Vec::new();
+        self.spare = None;
         self.ended = true;
         Ok(self.ready.len())
     }
@@ -250,8 +250,8 @@ impl Scan {
         }
         if let Some(candidate) = self.ready.pop_front() {
             target.copy_from(&candidate.data);
-            if !self.ended && self.spare.is_empty() {
-                self.spare.push(candidate.data);
+            if !self.ended {
+                self.spare.get_or_insert(candidate.data);
             }
         }
         Ok(())
@@ -318,7 +318,7 @@ impl Scan {
         let layout = from_js(layout)?;
         let data = self.open.take().ok_or_else(|| JsError::new("nothing was reserved"))?;
         Frame::new(&layout, &data).and_then(|frame| self.measurer.measure(&frame)).map_err(js_error)?;
-        self.spare.push(data);
+        self.spare = Some(data);
         Ok(())
     }
 

@@ -472,8 +472,8 @@ pub struct Rejected {
     pub index: u64,
     /// Presentation time in seconds.
     pub time_s: f64,
-    /// How many faces of the smallest size or larger it shows; of a frame in a transition none, as they are not looked
-    /// for.
+    /// How many faces of the smallest size or larger it shows; none where they are not looked for, in what is a
+    /// transition at every sensitivity.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub faces: usize,
     /// Why.

@@ -401,6 +401,27 @@ fn damage_is_counted_and_decoding_goes_on() {
 }
 
 #[test]
+fn a_picture_that_is_made_up_in_part_is_told() {
+    let whole = clip(
+        "sound.mp4",
+        "320x180",
+        &["-c:v", "libx264", "-preset", "ultrafast", "-g", "50", "-movflags", "faststart", "-pix_fmt", "yuv420p"],
+    );
+    let made_up = |tally: &Tally| tally.notes.iter().filter(|note| note.contains("made up")).count();
+    assert_eq!(made_up(&tally(&all(&whole).1)), 0);
+    let mut bytes = std::fs::read(&whole).expect("is there");
+    // Within a frame's coefficients, after its header.
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 40].fill(0x55);
+    let hurt = whole.with_file_name("hurt.mp4");
+    std::fs::write(&hurt, bytes).expect("can be written");
+    let (frames, reader) = all(&hurt);
+    assert_eq!(frames.len(), 50, "no frame is lost");
+    let told = made_up(&tally(&reader));
+    assert!((1..=2).contains(&told), "{:?}", tally(&reader).notes);
+}
+
+#[test]
 fn a_frame_is_found_again() {
     for name in ["again.mkv", "again.mp4", "again.ts"] {
         let (frames, mut reader) = all(&clip(name, "320x180", &[&X264[..], &["-x264-params", "open-gop=1"]].concat()));

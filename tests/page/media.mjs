@@ -63,6 +63,12 @@ const HDR =
 const RECIPES = {
   'people.mp4': (out) =>
     ffmpeg(...photoInputs(), '-filter_complex', shotsFilter(), '-map', '[v]', ...H264, '-bf', '3', '-movflags', '+faststart', out),
+  // Its first shot dissolves into the second, from frame 25 to frame 40.
+  'dissolve.mp4': (out, people) => {
+    const shot = (from_s, to_s) => `[0:v]trim=${from_s}:${to_s},setpts=PTS-STARTPTS`;
+    const dissolve = `${shot(0, 1.6)}[a];${shot(1.6, 3.6)}[b];[a][b]xfade=transition=fade:duration=0.6:offset=1[v]`;
+    ffmpeg('-i', people, '-filter_complex', dissolve, '-map', '[v]', ...H264, out);
+  },
   'vfr.mp4': (out, people) =>
     ffmpeg('-i', people, '-vf', "select='not(eq(mod(n,7),3))*not(eq(mod(n,11),5))'", '-fps_mode', 'vfr', ...H264, '-bf', '2', out),
   'rotated.mp4': (out, people) => ffmpeg('-i', people, '-c', 'copy', '-metadata:s:v:0', 'rotate=90', out),

@@ -282,6 +282,20 @@ pageTest('a frame is looked at closely, and one beside it kept instead', async (
   assert.ok(frame?.faces.length > 0, 'its faces were found as well');
 });
 
+pageTest('a frame in a transition is pictured when it is shown, and looked at when it is kept', async ({ page }) => {
+  await scan(page, media('dissolve.mp4'), { budget: 10 });
+  await page.locator('#tab-left-out').click();
+  const cards = page.locator('section.group', { has: page.getByRole('heading', { name: /transition/ }) }).locator('li');
+  const indices = await cards.evaluateAll((items) => items.map((item) => Number(item.dataset.index)));
+  const index = indices.find((one) => one > 25 && one < 35);
+  assert.ok(index !== undefined, `of the dissolve there is ${indices}`);
+  const card = page.locator(`.gallery-left-out li[data-index="${index}"]`);
+  await card.locator('img:not([src=""])').waitFor();
+  await chosenAgain(page, () => card.locator('.decide').click());
+  const { manifest } = await download(page);
+  assert.ok(manifest.frames.find((frame) => frame.index === index).faces.length > 0, 'its faces are there');
+});
+
 pageTest('a folder gets the same as the ZIP, in the formats that were chosen', async ({ page, context }) => {
   await scan(page, media('people.mp4'), { budget: 4 });
   await page.locator('#export-title ~ details summary').click();
