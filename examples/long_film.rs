@@ -91,7 +91,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             data.resize(FrameLayout::i420_len(WIDTH, HEIGHT), 128);
             shot.paint(&mut data[..WIDTH * HEIGHT]);
             let measured = measurer.measure(&Frame::new(&layout, &data)?)?;
-            let candidate = session.push(i as f64 / FRAMES_PER_S, 1.0 / FRAMES_PER_S, measured, &layout, &mut data)?;
+            let candidate = session.push(i as f64 / FRAMES_PER_S, 1.0 / FRAMES_PER_S, measured, |place| {
+                std::mem::swap(place, &mut data);
+                layout.clone()
+            })?;
             ready.extend(candidate.map(|c| c.index));
         }
         ready.extend(session.finish().into_iter().map(|c| c.index));

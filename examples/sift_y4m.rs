@@ -65,9 +65,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         input.read_exact(&mut data)?;
         let measured = measurer.measure(&Frame::new(&layout, &data)?)?;
         let time_s = session.frames() as f64 * frame_s;
-        if let Some(candidate) = session.push(time_s, frame_s, measured, &layout, &mut data)? {
-            analyze(&mut session, candidate)?;
-        }
+        let candidate = session.push(time_s, frame_s, measured, |place| {
+            *place = data;
+            layout.clone()
+        })?;
+        candidate.map_or(Ok(()), |candidate| analyze(&mut session, candidate))?;
     }
     for candidate in session.finish() {
         analyze(&mut session, candidate)?;

@@ -188,7 +188,10 @@ impl Scan {
         if let Some(recorded) = &mut self.recorded {
             recorded.push(time_s, duration_s, &measured);
         }
-        let pushed = self.session.push(time_s, duration_s, measured, &layout, &mut data);
+        let pushed = self.session.push(time_s, duration_s, measured, |place| {
+            std::mem::swap(place, &mut data);
+            layout
+        });
         self.make_ready(pushed.map_err(js_error)?)?;
         if data.capacity() > 0 {
             self.spare = Some(data);

@@ -2,9 +2,10 @@
 //!
 //! [`Reader`] hands out a video's frames in presentation order, with the times that the
 //! container states and in the decoder's own pixel format: all of them
-//! ([`Reader::decode`]), or a few once more ([`Reader::find`]). What cannot be decoded
+//! ([`Reader::decode`]), or a few once more ([`Reader::find`], [`Reader::find_all`]). What cannot be decoded
 //! is counted, never silently lost.
 
+mod again;
 pub mod groups;
 pub mod hardware;
 mod layout;
@@ -54,7 +55,7 @@ pub struct Decoded {
     pub duration_s: f64,
     /// What the bytes mean.
     pub layout: FrameLayout,
-    /// The planes; none where nobody looks at them.
+    /// The planes.
     pub data: Vec<u8>,
 }
 
@@ -310,11 +311,6 @@ impl Reader {
         &self.facts
     }
 
-    /// Bytes of a frame as it is handed out.
-    pub fn frame_bytes(&self) -> usize {
-        layout::bytes(self.decoder.format(), self.decoder.width(), self.decoder.height())
-    }
-
     /// Whether the container lists its frames, so that what is missing is known.
     pub fn lists_frames(&self) -> bool {
         self.indexed > 0
@@ -342,25 +338,26 @@ impl Reader {
 
     /// The next frame, its pixels in `buffer`; `None` after the last one.
     pub fn decode(&mut self, buffer: Vec<u8>) -> Result<Option<Decoded>> {
-        self.next().map(|time_s| self.copy(time_s, buffer)).transpose()
+        self.next_frame().map(|(time_s, _)| self.copy(time_s, buffer)).transpose()
     }
 
-    /// The next frame, looked at where the decoder has it: its time, how long it is shown, both in seconds, and what was
-    /// seen. `None` after the last one.
-    pub fn decode_in_place<T>(&mut self, see: impl FnOnce(&Frame<'_>) -> Result<T>) -> Result<Option<(f64, f64, T)>> {
-        let Some(time_s) = self.next() else { return Ok(None) };
-        self.show(see).map(|(duration_s, seen)| Some((time_s, duration_s, seen)))
-    }
-
-    /// Decodes the next frame of all; returns its time.
-    fn next(&mut self) -> Option<f64> {
+    /// Decodes the next frame, for [`Reader::show`]: its time, and how long it is shown, both in seconds. `None` after the
+    /// last one.
+    pub fn next_frame(&mut self) -> Option<(f64, f64)> {
         self.wanted_s = f64::NEG_INFINITY;
         let time_s = self.advance()?;
         self.tally.frames += 1;
         if groups::is_concealed(&self.frame) {
             self.note(|at| format!("the frame at {at} is damaged: the decoder made up a part of its picture"));
         }
-        Some(time_s)
+        Some((time_s, self.duration_of_frame()))
+    }
+
+    /// Shows the decoded frame where the decoder has it; returns what was seen.
+    pub fn show<T>(&self, see: impl FnOnce(&Frame<'_>) -> Result<T>) -> Result<T> {
+        let pixel_shape = self.pixel_shape.unwrap_or(self.frame.aspect_ratio());
+        let fetched = hardware::fetched(&self.frame)?;
+        layout::show(fetched.as_ref().unwrap_or(&self.frame), self.turn, pixel_shape, see)
     }
 
     /// The frame that is shown at `time_s`, to be found where key frames are at `keys_s`;
@@ -587,17 +584,8 @@ impl Reader {
     }
 
     fn copy(&mut self, time_s: f64, mut data: Vec<u8>) -> Result<Decoded> {
-        let (duration_s, layout) = self.show(|frame| Ok(frame.pack(&mut data)))?;
-        Ok(Decoded { time_s, duration_s, layout, data })
-    }
-
-    /// Shows the decoded frame; returns how long it is shown, in seconds, and what was seen.
-    fn show<T>(&mut self, see: impl FnOnce(&Frame<'_>) -> Result<T>) -> Result<(f64, T)> {
-        let duration_s = self.duration_of_frame();
-        let pixel_shape = self.pixel_shape.unwrap_or(self.frame.aspect_ratio());
-        let fetched = hardware::fetched(&self.frame)?;
-        let seen = layout::show(fetched.as_ref().unwrap_or(&self.frame), self.turn, pixel_shape, see)?;
-        Ok((duration_s, seen))
+        let layout = self.show(|frame| Ok(frame.pack(&mut data)))?;
+        Ok(Decoded { time_s, duration_s: self.duration_of_frame(), layout, data })
     }
 }
 

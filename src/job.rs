@@ -1,21 +1,20 @@
 //! One video natively, from file to folder.
 //!
 //! ```text
-//! thread "decode":   Reader → Measurer ──frames──► Session (this thread) ──candidates──► pool
-//!                                  ◄──buffers──            ▲─────────faces──────────────┘
-//! afterwards:        the choice → threads with Readers → files
+//! Reader ──frames──► Measurer ──► Session ──candidates──► pool
+//!                                    ▲─────────faces────────┘
+//! afterwards:  the choice → threads with Readers → files
 //! ```
 //!
-//! Where no pixels are wanted, Reader and Measurer stand for several threads ([`crate::decode::groups`]).
+//! Frames are measured where the decoder has them, and only those that may become candidates are copied. FFmpeg has
+//! threads of its own; where no pixels are wanted, Reader and Measurer stand for several ([`crate::decode::groups`]).
 //!
 //! What comes in is recorded in a [`log`], so that a job that was interrupted goes on.
 //!
-//! The channel of frames is bounded, and so is the pool: what is slow makes the others
-//! wait, and memory does not grow with the video.
+//! The pool takes few candidates at a time: where it is slow decoding waits, and memory does not grow with the video.
 
 pub mod log;
 pub mod pool;
-mod stills;
 
 use crate::contact;
 use crate::dataset::{self, Dataset};
@@ -24,25 +23,21 @@ use crate::decode::{Decoded, Decoding, Reader, Tally};
 use crate::error::{Error, Result};
 use crate::faces::Face;
 use crate::faces::pack::Pack;
-use crate::frame::{Frame, Transfer};
+use crate::frame::{Frame, FrameLayout, Transfer};
 use crate::inference::Engine;
 use crate::journal::{Checkpoint, Replay};
 use crate::manifest::{KeptFace, KeptFrame, Manifest, Options, Video};
 use crate::pipeline::{Measured, Measurer, Session};
 use crate::sampling::Candidate;
 use crate::sampling::selection::FacesMode;
-use crate::still::Place;
+use crate::still::{self, Place, Stills};
 use log::Log;
 use pool::Pool;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::time::Instant;
-use stills::Chosen;
-
-/// Most bytes of frames between decoding and sampling.
-const MOST_WAITING_BYTES: usize = 160 << 20;
 
 /// How a job tells what it does, and is told to stop.
 pub struct Hooks<'a> {
@@ -118,7 +113,7 @@ pub fn scan(
     let mut scan_s = 0.0;
     let mut run = || -> Result<Scanned> {
         let mut scanned = read(path, options, decoding, &mut faces, hooks)?;
-        scanned.look_again(&mut faces, hooks)?;
+        scanned.look_again(decoding.threads, &mut faces, hooks)?;
         scan_s = start.elapsed().as_secs_f64();
         faces.finish(&mut scanned.session, hooks)?;
         Ok(scanned)
@@ -135,9 +130,6 @@ pub fn scenes(path: &Path, options: &Options, decoding: Decoding, hooks: &Hooks<
     let mut none = Faces { pool: None, log: None, replay: Replay::default(), done: 0, all: 0 };
     read(path, options, decoding, &mut none, hooks)
 }
-
-/// What comes from the decoder: a frame, what was measured of it, and now and then where decoding is.
-type Sent = (Decoded, Measured, Option<Checkpoint>);
 
 /// Decodes and samples every frame.
 fn read(
@@ -190,44 +182,19 @@ fn attempt(
             session = Session::new(options, facts.duration_s);
         }
     }
-    let waiting = options.batch.min(MOST_WAITING_BYTES / reader.frame_bytes().max(1)).max(1);
-    let (send, frames) = sync_channel::<Sent>(waiting);
-    let (give_back, spare) = channel();
-    let pixels = faces.pool.is_some();
     let threads = decoding.threads.min(std::thread::available_parallelism().map_or(1, usize::from));
+    let pixels = faces.pool.is_some();
     let in_groups = first && !pixels && measurer.is_orderless() && reader.has_groups_for(threads);
-    let decode = move || match ended {
-        true => Ok(Some(reader)),
-        false if in_groups => Ok(decode_in_groups(reader, threads, options.batch, &send)),
-        false => decode_all(reader, measurer, options.batch, pixels, &send, &spare).map(Some),
-    };
-    let reader = std::thread::scope(|scope| {
-        let decoding = scope.spawn(decode);
-        let mut take = || -> Result<()> {
-            for (frame, measured, checkpoint) in &frames {
-                hooks.check()?;
-                let Decoded { time_s, duration_s, layout, mut data } = frame;
-                faces.record(time_s, duration_s, &measured, checkpoint.as_ref())?;
-                let candidate = session.push(time_s, duration_s, measured, &layout, &mut data)?;
-                if data.capacity() > 0 {
-                    // Ends with the decoder, which may be gone.
-                    let _ = give_back.send(data);
-                }
-                faces.look_at(candidate, &mut session)?;
-                (hooks.progress)(Progress { stage: Stage::Scan, done: session.frames(), total: facts.frames });
-            }
-            Ok(())
-        };
-        let taken = take();
-        // Where taking ended early, the decoder learns it from its channel.
-        drop(frames);
-        let decoded = decoding.join().unwrap_or_else(|_| Err(Error::Video("crashed the decoder".into())));
-        match (taken, decoded) {
-            (Err(error), _) | (Ok(()), Err(error)) => Err(error),
-            (Ok(()), Ok(reader)) => Ok(reader),
-        }
-    })?;
-    let Some(mut reader) = reader else { return Ok(None) };
+    let mut intake = Intake { session: &mut session, faces, hooks, pixels, batch: options.batch, frames: facts.frames };
+    let decode = AssertUnwindSafe(|| match ended {
+        true => Ok(true),
+        false if in_groups => intake.take_groups(&mut reader, threads),
+        false => intake.take_all(&mut reader, measurer).map(|()| true),
+    });
+    let crashed = |_| Err(Error::Video("crashed the scan, which is a mistake in framesift: please report it".into()));
+    if !catch_unwind(decode).unwrap_or_else(crashed)? {
+        return Ok(None);
+    }
     let tally = reader.tally().clone();
     let expected = reader.expected();
     if tally.frames == 0 {
@@ -264,45 +231,67 @@ fn attempt(
     Ok(Some(Scanned { session, reader, tally, video, timings_s: BTreeMap::new() }))
 }
 
-/// Decodes and measures all frames in groups of pictures, on so many threads; `None` where they are not in order.
-fn decode_in_groups(mut reader: Reader, threads: usize, batch: usize, send: &SyncSender<Sent>) -> Option<Reader> {
-    let see = |frame: &Frame<'_>| Ok((Measurer::measure_alone(frame)?, frame.layout().clone()));
-    let mut take = |reader: &mut Reader, time_s, duration_s, (measured, layout)| {
-        let full = reader.tally().frames.is_multiple_of(batch as u64);
-        let checkpoint = full.then(|| reader.checkpoint());
-        let frame = Decoded { time_s, duration_s, layout, data: Vec::new() };
-        send.send((frame, measured, checkpoint)).is_ok()
-    };
-    let ended = reader.decode_in_groups(threads, &see, &mut take);
-    (ended != Ended::Disorderly).then_some(reader)
+/// Where frames go.
+struct Intake<'a, 'b> {
+    session: &'a mut Session,
+    faces: &'a mut Faces<'b>,
+    hooks: &'a Hooks<'a>,
+    /// Whether anybody looks at the pixels of candidates.
+    pixels: bool,
+    /// Frames between two checkpoints.
+    batch: usize,
+    /// Of the video, perhaps an estimate.
+    frames: u64,
 }
 
-/// Decodes and measures all frames. With their pixels, or, where nobody looks at those, only what was measured.
-fn decode_all(
-    mut reader: Reader,
-    mut measurer: Measurer,
-    batch: usize,
-    pixels: bool,
-    send: &SyncSender<Sent>,
-    spare: &Receiver<Vec<u8>>,
-) -> Result<Reader> {
-    loop {
-        let mut data = spare.try_recv().unwrap_or_default();
-        let seen = reader.decode_in_place(|frame| {
-            if !pixels {
-                return Ok((measurer.measure(frame)?, frame.layout().clone()));
-            }
-            let layout = frame.pack(&mut data);
-            // The copy is what is in the cache now.
-            Ok((measurer.measure(&Frame::new(&layout, &data)?)?, layout))
-        })?;
-        let Some((time_s, duration_s, (measured, layout))) = seen else { return Ok(reader) };
-        let full = reader.tally().frames.is_multiple_of(batch as u64);
-        let checkpoint = full.then(|| reader.checkpoint());
-        let frame = Decoded { time_s, duration_s, layout, data };
-        if send.send((frame, measured, checkpoint)).is_err() {
-            return Ok(reader);
+impl Intake<'_, '_> {
+    /// Decodes and measures all frames, one after the other.
+    fn take_all(&mut self, reader: &mut Reader, mut measurer: Measurer) -> Result<()> {
+        while let Some((time_s, duration_s)) = reader.next_frame() {
+            let checkpoint = self.checkpoint(reader);
+            reader.show(|frame| {
+                let measured = measurer.measure(frame)?;
+                let wanted = self.pixels;
+                self.take(time_s, duration_s, measured, checkpoint, |pixels| match wanted {
+                    true => frame.pack(pixels),
+                    false => frame.layout().clone(),
+                })
+            })?;
         }
+        Ok(())
+    }
+
+    /// Decodes and measures all frames in groups of pictures, on so many threads; `false` where they are not in order.
+    fn take_groups(&mut self, reader: &mut Reader, threads: usize) -> Result<bool> {
+        let see = |frame: &Frame<'_>| Ok((Measurer::measure_alone(frame)?, frame.layout().clone()));
+        let mut taken = Ok(());
+        let ended = reader.decode_in_groups(threads, &see, &mut |reader, time_s, duration_s, (measured, layout)| {
+            let checkpoint = self.checkpoint(reader);
+            taken = self.take(time_s, duration_s, measured, checkpoint, |_| layout);
+            taken.is_ok()
+        });
+        taken.map(|()| ended != Ended::Disorderly)
+    }
+
+    /// Where decoding is, now and then.
+    fn checkpoint(&self, reader: &mut Reader) -> Option<Checkpoint> {
+        reader.tally().frames.is_multiple_of(self.batch as u64).then(|| reader.checkpoint())
+    }
+
+    fn take(
+        &mut self,
+        time_s: f64,
+        duration_s: f64,
+        measured: Measured,
+        checkpoint: Option<Checkpoint>,
+        hold: impl FnOnce(&mut Vec<u8>) -> FrameLayout,
+    ) -> Result<()> {
+        self.hooks.check()?;
+        self.faces.record(time_s, duration_s, &measured, checkpoint.as_ref())?;
+        let candidate = self.session.push(time_s, duration_s, measured, hold)?;
+        self.faces.look_at(candidate, self.session)?;
+        (self.hooks.progress)(Progress { stage: Stage::Scan, done: self.session.frames(), total: self.frames });
+        Ok(())
     }
 }
 
@@ -394,7 +383,7 @@ impl Faces<'_> {
 
 impl Scanned {
     /// Decodes a few frames again that turned out to be better candidates.
-    fn look_again(&mut self, faces: &mut Faces<'_>, hooks: &Hooks<'_>) -> Result<()> {
+    fn look_again(&mut self, threads: usize, faces: &mut Faces<'_>, hooks: &Hooks<'_>) -> Result<()> {
         let mut again = self.session.second_look();
         if faces.pool.is_none() {
             // All but faces is known of every frame: those that are chosen are decoded with the others.
@@ -402,15 +391,19 @@ impl Scanned {
         }
         again.append(&mut faces.replay.take_owed());
         again.sort_unstable();
-        for (done, &index) in again.iter().enumerate() {
+        let times_s = again.iter().map(|&index| self.session.time_of(index)).collect::<Result<Vec<_>>>()?;
+        let (mut done, total) = (0, again.len() as u64);
+        let session = &mut self.session;
+        let take = |position: usize, frame: Option<Decoded>| {
             hooks.check()?;
-            (hooks.progress)(Progress { stage: Stage::Again, done: done as u64 + 1, total: again.len() as u64 });
+            done += 1;
+            (hooks.progress)(Progress { stage: Stage::Again, done, total });
             // Without it the choice is only less good.
-            let Some(frame) = self.reader.find(self.session.time_of(index)?, &self.tally.keys_s)? else { continue };
-            let candidate = self.session.add_candidate(index, &frame.layout, frame.data)?;
-            faces.look_at(Some(candidate), &mut self.session)?;
-        }
-        Ok(())
+            let Some(frame) = frame else { return Ok(()) };
+            let candidate = session.add_candidate(again[position], &frame.layout, frame.data)?;
+            faces.look_at(Some(candidate), session)
+        };
+        self.reader.find_all(&times_s, &self.tally.keys_s, threads, &|_, frame| Ok(frame), take)
     }
 
     /// Says who is looked for; see [`Session::look_for`].
@@ -449,32 +442,34 @@ impl Scanned {
         let thumbnail = options.also.contains(&Dataset::Contact);
         let frames: BTreeMap<u64, &KeptFrame> = manifest.frames.iter().map(|frame| (frame.index, frame)).collect();
         let place = |face: &KeptFace| Place { bbox: face.bbox, landmarks: face.landmarks };
-        let chosen: Vec<Chosen> = (frames.values())
-            .map(|frame| Chosen {
-                index: frame.index,
-                time_s: frame.time_s,
-                stills: options.stills(frame.faces.iter().map(place).collect(), thumbnail),
-            })
-            .collect();
+        let chosen: Vec<&KeptFrame> = frames.into_values().collect();
+        let times_s: Vec<f64> = chosen.iter().map(|frame| frame.time_s).collect();
+        let stills: Vec<Stills> =
+            (chosen.iter()).map(|frame| options.stills(frame.faces.iter().map(place).collect(), thumbnail)).collect();
+        let make = |position: usize, found: Decoded| {
+            let picture = Frame::new(&found.layout, &found.data)?.to_rgb()?;
+            stills[position].of(&picture, &still::webp)
+        };
         let (mut thumbnails, mut lost) = (BTreeMap::new(), Vec::new());
         let (mut written, total) = (0, chosen.len() as u64);
-        let save = |index: u64, files: Option<Vec<Vec<u8>>>| -> Result<()> {
+        let save = |position: usize, files: Option<Vec<Vec<u8>>>| {
             hooks.check()?;
-            match (files, frames.get(&index)) {
-                (Some(mut files), Some(frame)) => {
+            let frame = chosen[position];
+            match files {
+                Some(mut files) => {
                     if let Some(small) = files.pop_if(|_| thumbnail) {
-                        thumbnails.insert(index, (frame.time_s, small));
+                        thumbnails.insert(frame.index, (frame.time_s, small));
                     }
                     let names = std::iter::once(&frame.file).chain(frame.faces.iter().filter_map(|f| f.crop.as_ref()));
                     names.zip(files).try_for_each(|(name, bytes)| write_whole(&folder.join(name), &bytes))?;
                 }
-                _ => lost.push(index),
+                None => lost.push(frame.index),
             }
             written += 1;
             (hooks.progress)(Progress { stage: Stage::Write, done: written, total });
             Ok(())
         };
-        stills::make(&self.reader, &self.tally.keys_s, &chosen, workers, save)?;
+        self.reader.find_all(&times_s, &self.tally.keys_s, workers, &make, save)?;
         lost.sort_unstable();
         if !lost.is_empty() && lost.len() == manifest.frames.len() {
             return Err(Error::Video("was scanned, but none of the chosen frames could be decoded again".into()));

@@ -127,14 +127,16 @@ pub struct Replay {
 impl Replay {
     /// Feeds `session` with the next entry.
     pub fn take(&mut self, entry: Entry, session: &mut Session) -> Result<()> {
-        let nothing = FrameLayout::i420(0, 0);
         match entry {
             Entry::Begin(_) => {}
             Entry::Faces(index, faces) => _ = self.known.insert(index, faces),
             Entry::Frames(taken, now) => {
                 for Taken { time_s, duration_s, measured } in taken {
                     self.last_s = Some(time_s);
-                    let candidate = session.push(time_s, duration_s, measured, &nothing, &mut Vec::new())?;
+                    let candidate = session.push(time_s, duration_s, measured, |pixels| {
+                        pixels.clear();
+                        FrameLayout::i420(0, 0)
+                    })?;
                     self.candidates.extend(candidate.map(|candidate| candidate.index));
                 }
                 let mut keys_s = [std::mem::take(&mut self.checkpoint.keys_s), now.keys_s].concat();

@@ -151,6 +151,8 @@ pub struct Session {
     candidates: Vec<Record>,
     /// The latest candidates, whose faces are looked for unless they turn out to lie in a transition.
     waiting: VecDeque<Candidate>,
+    /// A buffer of pixels to use again.
+    spare: Vec<u8>,
     /// Identities of those who are looked for; none for everyone.
     references: Vec<Vec<f32>>,
     /// Identities of those with whom no frame is kept.
@@ -184,6 +186,7 @@ impl Session {
             boundaries: Vec::new(),
             candidates: Vec::new(),
             waiting: VecDeque::new(),
+            spare: Vec::new(),
             references: Vec::new(),
             avoided: Vec::new(),
             ungrouped: false,
@@ -191,16 +194,15 @@ impl Session {
         }
     }
 
-    /// Takes a measured frame, in presentation order (see [`Sampler::push`]); returns a candidate for face analysis,
-    /// which may be some frames back. Candidates that lie in a transition are none to look for faces in: their buffers
-    /// come back in `data`.
+    /// Takes a measured frame, in presentation order; returns a candidate for face analysis, which may be some frames back.
+    /// Its pixels are asked for with `hold` where it is worth it (see [`Sampler::push`]). Candidates that lie in a
+    /// transition are none to look for faces in: their buffers are used again.
     pub fn push(
         &mut self,
         time_s: f64,
         duration_s: f64,
         measured: Measured,
-        layout: &FrameLayout,
-        data: &mut Vec<u8>,
+        hold: impl FnOnce(&mut Vec<u8>) -> FrameLayout,
     ) -> Result<Option<Candidate>> {
         let Some(sampler) = &mut self.sampler else {
             return Err(Error::Usage("a frame came after the end of the scan".into()));
@@ -209,10 +211,10 @@ impl Session {
         let Features { sharpness, phash, ref thumb } = features;
         let (blank, colors) = (thumb.contrast() < BLANK_CONTRAST, thumb.color_layout());
         self.seen.push(Seen { time_s, sharpness, phash, blank, colors, measure });
-        let candidate = sampler.push(time_s, features, layout, data);
+        let candidate = sampler.push(time_s, features, &mut self.spare, hold);
         self.end_s = self.end_s.max(time_s + duration_s);
         self.wait(candidate);
-        Ok(self.next_decided(data))
+        Ok(self.next_decided())
     }
 
     fn wait(&mut self, candidate: Option<Candidate>) {
@@ -222,7 +224,7 @@ impl Session {
 
     /// The first of the waiting candidates, if it is known whether it lies in a transition, and if not in one; or if too
     /// many wait.
-    fn next_decided(&mut self, spare: &mut Vec<u8>) -> Option<Candidate> {
+    fn next_decided(&mut self) -> Option<Candidate> {
         loop {
             let spoilt = self.sampler.as_ref()?.is_spoilt(self.waiting.front()?.index, TRANSITION_MARGIN);
             let bytes: usize = self.waiting.iter().map(|candidate| candidate.data.len()).sum();
@@ -233,15 +235,14 @@ impl Session {
             if spoilt != Some(true) {
                 return Some(candidate);
             }
-            if spare.capacity() == 0 {
-                *spare = candidate.data;
-            }
+            self.spare = candidate.data;
         }
     }
 
     /// Ends the scan; returns the last candidates.
     pub fn finish(&mut self) -> Vec<Candidate> {
         let Some(sampler) = self.sampler.take() else { return Vec::new() };
+        self.spare = Vec::new();
         let (candidate, scenes) = sampler.finish();
         self.own_scenes = scenes;
         self.wait(candidate);

@@ -43,11 +43,11 @@ fn scanned() -> Session {
     let mut candidates = Vec::new();
     for i in 0..FRAMES {
         let scene = i / 20;
-        let mut data: Vec<u8> = (0..FrameLayout::i420_len(WIDTH, HEIGHT))
+        let data: Vec<u8> = (0..FrameLayout::i420_len(WIDTH, HEIGHT))
             .map(|at| ((at * (3 + 2 * scene) + i * 5) % 256) as u8 / 2 + scene as u8 * 40)
             .collect();
         let measured = measurer.measure(&Frame::new(&layout, &data).unwrap()).unwrap();
-        let candidate = session.push(i as f64 / 25.0, 0.04, measured, &layout, &mut data).unwrap();
+        let candidate = session.push(i as f64 / 25.0, 0.04, measured, |_| layout.clone()).unwrap();
         candidates.extend(candidate.map(|c| c.index));
     }
     candidates.extend(session.finish().into_iter().map(|c| c.index));

@@ -200,8 +200,8 @@ fn groups_of_pictures_give_the_same_frames() {
             let ended = reader.decode_in_groups(THREADS, &see, &mut take);
             return (frames, tally(&reader), ended);
         }
-        while let Some(frame) = reader.decode_in_place(see).expect("goes on") {
-            frames.push(frame);
+        while let Some((time_s, duration_s)) = reader.next_frame() {
+            frames.push((time_s, duration_s, reader.show(see).expect("is shown")));
         }
         (frames, tally(&reader), Ended::All)
     };

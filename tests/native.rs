@@ -90,7 +90,7 @@ fn scan(frames: Vec<Vec<u8>>, options: &Options) -> Session {
     let mut measurer = Measurer::new(&options.detector).unwrap();
     for (i, data) in frames.iter().enumerate() {
         let measured = measurer.measure(&Frame::new(&layout, data).unwrap()).unwrap();
-        session.push(i as f64 / 25.0, 0.04, measured, &layout, &mut data.clone()).unwrap();
+        session.push(i as f64 / 25.0, 0.04, measured, |_| layout.clone()).unwrap();
     }
     session.finish();
     for index in session.second_look() {
@@ -193,7 +193,7 @@ fn no_faces_are_looked_for_in_a_transition() {
     let mut looked_at = Vec::new();
     for (i, data) in frames.iter().enumerate() {
         let measured = measurer.measure(&Frame::new(&layout, data).unwrap()).unwrap();
-        let ready = session.push(i as f64 / 25.0, 0.04, measured, &layout, &mut data.clone()).unwrap();
+        let ready = session.push(i as f64 / 25.0, 0.04, measured, |_| layout.clone()).unwrap();
         looked_at.extend(ready.map(|candidate| candidate.index));
     }
     assert!(looked_at.iter().any(|&index| index >= 55), "what is decided does not wait for the end: {looked_at:?}");

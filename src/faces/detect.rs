@@ -102,7 +102,7 @@ impl Detector {
         let mut found = Vec::with_capacity(looks.len());
         // What has one size runs at once.
         for looks in looks.chunk_by(|(a, _), (b, _)| a.dimensions() == b.dimensions()) {
-            let canvases: Vec<RgbImage> = looks.iter().map(|(canvas, _)| canvas.clone()).collect();
+            let canvases: Vec<&RgbImage> = looks.iter().map(|(canvas, _)| canvas).collect();
             let faces = self.run(&canvases, self.spec.min_score)?.into_iter().zip(looks);
             found.extend(faces.map(|(faces, (_, place))| faces.into_iter().map(|face| place.back(face)).collect()));
         }
@@ -126,6 +126,7 @@ impl Detector {
         let middle = side as f32 / 2.0;
         let off_centre =
             |f: &Detection| (f.bbox[0] + f.bbox[2] / 2.0 - middle).hypot(f.bbox[1] + f.bbox[3] / 2.0 - middle);
+        let crops: Vec<&RgbImage> = crops.iter().collect();
         for ((face, _), seen) in large.iter_mut().zip(self.run(&crops, self.spec.refine_min_score)?) {
             let Crop { x0, y0, side: crop_side } = Crop::around(&face.landmarks);
             let zoom = crop_side as f32 / side as f32;
@@ -139,10 +140,10 @@ impl Detector {
     }
 
     /// Faces on canvases of one size, in their pixels.
-    fn run(&mut self, canvases: &[RgbImage], min_score: f32) -> Result<Vec<Vec<Detection>>> {
+    fn run(&mut self, canvases: &[&RgbImage], min_score: f32) -> Result<Vec<Vec<Detection>>> {
         let Some(first) = canvases.first() else { return Ok(Vec::new()) };
         let size = (first.width() as usize, first.height() as usize);
-        let outputs = self.runner.run(to_batch(canvases, |v| v).view())?;
+        let outputs = self.runner.run(to_batch(canvases, |v| v)?.view())?;
         let nms_iou = self.spec.nms_iou;
         (0..canvases.len()).map(|i| Ok(suppress(decode(&outputs, i, size, min_score)?, nms_iou))).collect()
     }

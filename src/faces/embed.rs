@@ -30,7 +30,8 @@ impl Embedder {
         if chips.is_empty() {
             return Ok(Vec::new());
         }
-        let outputs = self.runner.run(to_batch(chips, |v| (v - self.mean) / self.std).view())?;
+        let batch = to_batch(&chips.iter().collect::<Vec<_>>(), |v| (v - self.mean) / self.std)?;
+        let outputs = self.runner.run(batch.view())?;
         // One face may come without an axis for the batch; several need one.
         let whole = |vectors: &&ArrayD<f32>| {
             vectors.len() == chips.len() * self.dimensions && (chips.len() == 1 || vectors.shape()[0] == chips.len())
@@ -53,20 +54,14 @@ impl Embedder {
 }
 
 /// Interleaved RGB bytes of pictures of one size to a float tensor `N × 3 × height × width`.
-pub(crate) fn to_batch(images: &[RgbImage], map: impl Fn(f32) -> f32) -> ArrayD<f32> {
+pub(crate) fn to_batch(images: &[&RgbImage], map: impl Fn(f32) -> f32) -> Result<ArrayD<f32>> {
     let (w, h) = images.first().map_or((0, 0), |image| (image.width() as usize, image.height() as usize));
-    let mut out = ArrayD::zeros(vec![images.len(), 3, h, w]);
-    let data = out.as_slice_mut().unwrap_or_default();
-    for (image, planes) in images.iter().zip(data.chunks_exact_mut((3 * w * h).max(1))) {
-        let (red, rest) = planes.split_at_mut(w * h);
-        let (green, blue) = rest.split_at_mut(w * h);
-        for (((pixel, r), g), b) in image.as_raw().chunks_exact(3).zip(red).zip(green).zip(blue) {
-            *r = map(f32::from(pixel[0]));
-            *g = map(f32::from(pixel[1]));
-            *b = map(f32::from(pixel[2]));
-        }
+    let mut data = Vec::with_capacity(images.len() * 3 * w * h);
+    for (image, channel) in images.iter().flat_map(|image| (0..3).map(move |channel| (image, channel))) {
+        data.extend(image.as_raw().chunks_exact(3).map(|pixel| map(f32::from(pixel[channel]))));
     }
-    out
+    let batch = ArrayD::from_shape_vec(vec![images.len(), 3, h, w], data);
+    batch.map_err(|_| Error::Inference("the pictures of a batch have several sizes".into()))
 }
 
 /// Cosine of two unit vectors.

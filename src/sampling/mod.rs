@@ -75,15 +75,14 @@ impl Sampler {
     }
 
     /// Takes the next frame in presentation order, and what was measured of it,
-    /// and returns the candidate that it completes, if any. `data` is taken away
-    /// when the frame is worth holding; what it displaces is put in its place for
-    /// reuse.
+    /// and returns the candidate that it completes, if any. `hold` is asked to put its pixels into a buffer,
+    /// whatever that held, and says what they mean; only where the frame is worth holding. `spare`: a buffer to use again.
     pub fn push(
         &mut self,
         time_s: f64,
         features: Features,
-        layout: &FrameLayout,
-        data: &mut Vec<u8>,
+        spare: &mut Vec<u8>,
+        hold: impl FnOnce(&mut Vec<u8>) -> FrameLayout,
     ) -> Option<Candidate> {
         let index = self.next_index;
         self.next_index += 1;
@@ -92,16 +91,14 @@ impl Sampler {
         if step == Step::Worse {
             return None;
         }
-        let frame = Candidate { index, time_s, features, layout: layout.clone(), data: std::mem::take(data) };
-        let displaced = self.held.replace(frame);
-        match (step, displaced) {
-            (Step::NewRun, complete) => complete,
-            (_, Some(worse)) => {
-                *data = worse.data;
-                None
-            }
-            (_, None) => None,
-        }
+        let complete = self.held.take();
+        let (mut data, complete) = match (step, complete) {
+            (Step::Better, Some(worse)) => (worse.data, None),
+            (_, complete) => (std::mem::take(spare), complete),
+        };
+        let layout = hold(&mut data);
+        self.held = Some(Candidate { index, time_s, features, layout, data });
+        complete
     }
 
     /// See [`SceneDetector::starts_so_far`].
