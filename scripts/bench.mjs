@@ -16,8 +16,8 @@ import { measureAll } from './bench/measure.mjs';
 import { NETWORKS } from './bench/networks.mjs';
 import { bars, geometricMeans, rates, shares, speedups, text } from './bench/report.mjs';
 import { ensureModels } from './bench/setup.mjs';
-import { build } from './build.mjs';
-import { ROOT, SetupError, ensureNpmPackages, ensurePrograms, main } from './lib/tools.mjs';
+import { buildWasm } from './build.mjs';
+import { ROOT, SetupError, ensureNpmPackages, ensurePrograms, ensureRust, main } from './lib/tools.mjs';
 
 /** Measuring time per network where --rounds does not say. */
 const BUDGET_S = 25;
@@ -57,10 +57,14 @@ function versions() {
 await main(async () => {
   const { networks, rounds, json, wasm, vnni } = options();
   ensurePrograms('chromium');
-  if (wasm) ensureNpmPackages();
-  else await build();
+  ensureNpmPackages();
+  const folder = wasm ?? join(ROOT, '.cache', 'bench', 'wasm');
+  if (!wasm) {
+    ensureRust();
+    // The page's builds do not run networks in FP32.
+    await buildWasm(folder, ['tract']);
+  }
   ensureModels(networks);
-  const folder = wasm ?? join(ROOT, 'npm', 'wasm');
   const { models: rows, device } = await measureAll(networks, { wasm: folder, rounds, budget_s: BUDGET_S, vnni });
   const models = rows.map((model) => ({ ...model, ...speedups(model), ...shares(model), ...rates(model) }));
   const means = geometricMeans(models);

@@ -17,15 +17,17 @@ export function unlessUnchanged(stamp, products, parts, make) {
   writeFileSync(stamp, digest);
 }
 
-async function buildWasm() {
+/** Builds the variants into folders below `folder`, with more features. */
+export async function buildWasm(folder = join(ROOT, 'npm', 'wasm'), more = []) {
   const { parse } = await import('smol-toml');
   const config = parse(readFileSync(join(ROOT, 'wasm-pack.toml'), 'utf8'));
   const bindgen = join(ensureWasmBindgen(), 'wasm-bindgen');
   // Cargo would build again at every switch of features; the sources' hash tells whether it must.
   const rust = [output('rustc', ['-vV']) ?? '', ...contents('src', 'Cargo.toml', 'Cargo.lock', '.cargo')];
   for (const variant of config.variant) {
-    const features = variant.features.length > 0 ? ['--features', variant.features.join(',')] : [];
-    const out = join(ROOT, 'npm', 'wasm', variant.name);
+    const named = [...variant.features, ...more];
+    const features = named.length > 0 ? ['--features', named.join(',')] : [];
+    const out = join(folder, variant.name);
     mkdirSync(out, { recursive: true });
     unlessUnchanged(join(out, '.stamp'), [join(out, 'framesift.js')], [...rust, JSON.stringify(config)], () => {
       run('cargo', ['build', '--locked', '--release', '--lib', '--no-default-features', '--target', 'wasm32-unknown-unknown', ...features]);

@@ -5,11 +5,11 @@
 //! `FRAMESIFT_FUZZ_SECONDS` says (default 20).
 
 use framesift::inference::Model;
+use framesift::inference::proto::{ModelProto, TensorProto};
 use prost::Message;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
-use tract_onnx::pb::{ModelProto, TensorProto};
 
 mod counting;
 mod fuzz;

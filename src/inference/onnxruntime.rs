@@ -122,15 +122,13 @@ fn load_cuda_packages(library: &Path) {
 
 /// A model that doubles its input.
 fn one_node() -> Vec<u8> {
+    use crate::inference::proto as pb;
     use prost::Message;
-    use tract_onnx::pb;
     let value = |name: &str| pb::ValueInfoProto {
         name: name.into(),
         r#type: Some(pb::TypeProto {
             value: Some(pb::type_proto::Value::TensorType(pb::type_proto::Tensor { elem_type: 1, shape: None })),
-            ..pb::TypeProto::default()
         }),
-        ..pb::ValueInfoProto::default()
     };
     let node = pb::NodeProto {
         op_type: "Add".into(),

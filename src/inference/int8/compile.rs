@@ -8,8 +8,8 @@ use super::qdq;
 use super::recognize::{Context, Recognized, Sign, Spec, float_convolution, recognize};
 use super::region::{Op, Region, Step};
 use crate::error::{Error, Result};
+use crate::inference::proto::{AttributeProto, GraphProto, NodeProto, attribute_proto::AttributeType};
 use std::collections::{HashMap, HashSet};
-use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, attribute_proto::AttributeType};
 
 /// Operator name of a node that stands for a region; its attribute `index` says which.
 pub const REGION: &str = "FramesiftRegion";

@@ -6,8 +6,10 @@
 use super::in_float;
 use super::onnx::{Attributes, Constants, check, data_type, node_error};
 use crate::error::Result;
+use crate::inference::proto::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, attribute_proto::AttributeType,
+};
 use std::collections::{HashMap, HashSet};
-use tract_onnx::pb::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, attribute_proto::AttributeType};
 
 /// From this version of ONNX's operators on, the limits of Clip are inputs.
 const CLIP_INPUTS_SINCE: i64 = 11;
@@ -85,7 +87,6 @@ pub fn to_float(model: &mut ModelProto) -> Result<()> {
     graph.input.retain(|input| !dropped.contains(&input.name));
     // Types that values no longer have.
     graph.value_info.clear();
-    graph.quantization_annotation.clear();
     Ok(())
 }
 

@@ -4,7 +4,7 @@
 use super::onnx::{Attributes, Constants, data_type, label, node_error};
 use super::recognize::Sign;
 use crate::error::Result;
-use tract_onnx::pb::{AttributeProto, NodeProto, TensorProto, attribute_proto::AttributeType};
+use crate::inference::proto::{AttributeProto, NodeProto, TensorProto, attribute_proto::AttributeType};
 
 /// What takes a node's place: nodes, and constants that they read.
 #[derive(Default)]

@@ -11,7 +11,8 @@
 //! region       a region's steps, weights packed
 //! plan         shapes, layouts, borders and buffers for one input shape
 //! execute      a run: floats in, floats out, no allocation
-//! tract_op     a region as a tract operator
+//! planned      a region for one input shape; networks that are nothing but one
+//! tract_op     a region as a tract operator, for those that are more
 //! dequantize   or, for other engines, the whole graph in floats
 //!
 //! geometry     windows of convolutions and pooling
@@ -35,6 +36,7 @@ pub mod island;
 pub mod kernels;
 pub mod onnx;
 pub mod plan;
+pub mod planned;
 pub mod pool;
 pub mod qdq;
 pub mod recognize;
@@ -44,4 +46,5 @@ mod test_random;
 #[cfg(test)]
 mod tests;
 pub mod trace;
+#[cfg(feature = "tract")]
 pub mod tract_op;

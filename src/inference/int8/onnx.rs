@@ -1,8 +1,8 @@
 //! Reading ONNX graphs: constants and attributes, checked, and errors that name the node.
 
 use crate::error::{Error, Result};
+use crate::inference::proto::{AttributeProto, GraphProto, NodeProto, TensorProto, attribute_proto::AttributeType};
 use std::collections::HashMap;
-use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, TensorProto, attribute_proto::AttributeType};
 
 /// ONNX TensorProto.DataType, as far as it is read here.
 #[expect(missing_docs, reason = "ONNX's own names")]

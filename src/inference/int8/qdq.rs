@@ -2,8 +2,8 @@
 //! turned into the operators over quantized values that they stand for.
 
 use super::onnx::{Attributes, Constants, data_type};
+use crate::inference::proto::{GraphProto, NodeProto};
 use std::collections::HashMap;
-use tract_onnx::pb::{GraphProto, NodeProto};
 
 /// Rewrites, in place, every float node whose inputs are all dequantized and whose only
 /// reader quantizes. Nodes that are no longer read are left for others to drop.
@@ -122,7 +122,6 @@ impl<'a> View<'a> {
             input,
             output: quantize.output.clone(),
             attribute: node.attribute.clone(),
-            ..NodeProto::default()
         };
         Some((place, quantized))
     }

@@ -10,8 +10,8 @@ use super::pool::AveragePool;
 use super::region::{Op, ResizeTo};
 use super::trace::Trace;
 use crate::error::Result;
+use crate::inference::proto::NodeProto;
 use std::collections::{HashMap, HashSet};
-use tract_onnx::pb::NodeProto;
 
 /// A node that becomes a step.
 #[derive(Clone, Debug)]

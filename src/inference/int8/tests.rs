@@ -4,13 +4,13 @@
 use super::kernels::Isa;
 use super::onnx::data_type;
 use super::test_random::Random;
-use crate::inference::Model;
-use ndarray::ArrayD;
-use prost::Message;
-use tract_onnx::pb::{
+use crate::inference::proto::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TypeProto,
     ValueInfoProto, attribute_proto::AttributeType, tensor_shape_proto, type_proto,
 };
+use crate::inference::{Model, Runs};
+use ndarray::ArrayD;
+use prost::Message;
 
 /// A graph in the making.
 pub struct Graph {
@@ -27,7 +27,6 @@ impl Graph {
     pub fn new(seed: u64, shape: &[usize]) -> Self {
         let dim = |&d: &usize| tensor_shape_proto::Dimension {
             value: Some(tensor_shape_proto::dimension::Value::DimValue(d as i64)),
-            ..Default::default()
         };
         let tensor = type_proto::Tensor {
             elem_type: data_type::FLOAT,
@@ -35,8 +34,7 @@ impl Graph {
         };
         let input = ValueInfoProto {
             name: "x".into(),
-            r#type: Some(TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..Default::default() }),
-            ..Default::default()
+            r#type: Some(TypeProto { value: Some(type_proto::Value::TensorType(tensor)) }),
         };
         let proto = GraphProto { name: "test".into(), input: vec![input], ..Default::default() };
         Self { proto, random: Random::new(seed), shape: shape.to_vec() }
@@ -296,7 +294,7 @@ tests! {
         let input = ArrayD::from_shape_simple_fn(vec![1, 4, 6, 5], || g.random.below(2001) as f32 / 500.0 - 2.0);
         let run = |outputs: &[&str]| {
             let network = Model::from_onnx(&g.file(outputs)).unwrap().network(input.shape()).unwrap();
-            assert!(network.whole.is_some(), "{outputs:?} needs tract");
+            assert!(matches!(network.runs, Runs::Region(_)), "{outputs:?} needs tract");
             network.run(input.view()).unwrap()
         };
         let [first, second, third] = run(&[&sigmoid, &a, &b]).try_into().unwrap();
@@ -443,6 +441,16 @@ tests! {
         let z = g.quantize(&active, 0.0307, false);
         let z = g.dequantize(&z);
         assert_eq!(g.check("PRelu after Transpose", &z), Vec::<String>::new());
+    }
+
+    fn the_packs_networks_need_no_tract() {
+        for (file, shape) in [
+            (&include_bytes!("../../../models/centerface.int8.onnx")[..], [1, 3, 160, 160]),
+            (&include_bytes!("../../../models/mobilefacenet.int8.onnx")[..], [1, 3, 112, 112]),
+        ] {
+            let network = Model::from_onnx(file).unwrap().network(&shape).unwrap();
+            assert!(matches!(network.runs, Runs::Region(_)), "{shape:?}");
+        }
     }
 
     fn a_float_pixel_spread_over_a_picture_is_an_error() {

@@ -4,7 +4,7 @@ use super::execute::MOST_LEAVES;
 use super::island::{Island, IslandOutput, LeafKind, Operation};
 use super::onnx::{Attributes, Constants};
 use super::recognize::{Context, Reader};
-use tract_onnx::pb::NodeProto;
+use crate::inference::proto::NodeProto;
 
 /// Nodes between a value and its leaves.
 const MOST_DEPTH: usize = 16;

@@ -1,12 +1,11 @@
 //! Regions as tract operators.
 
 use super::compile::REGION;
-use super::execute::{Arena, Sink, Source, run};
-use super::plan::Plan;
+use super::execute::{Sink, Source};
+use super::planned::PlannedRegion;
 use super::region::Region;
-use ndarray::{ArrayD, IxDyn};
 use std::hash::{Hash, Hasher};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tract_onnx::tract_hir::infer::InferenceModel;
 use tract_onnx::tract_hir::internal::*;
 
@@ -105,81 +104,13 @@ impl Expansion for RegionNode {
             Ok(model.outlet_fact(i)?.shape.as_concrete().context("a region needs concrete shapes")?.to_vec())
         };
         let shapes = inputs.iter().map(shape).collect::<TractResult<Vec<_>>>()?;
-        let planned =
-            PlannedRegion { plan: Plan::new(&self.0, &shapes)?, region: self.0.clone(), arenas: Mutex::default() };
+        let planned = PlannedRegion::new(self.0.clone(), &shapes)?;
         model.wire_node(prefix, RegionOp(Arc::new(planned)), inputs)
     }
 }
 
 fn datum_type(region: &Region, value: usize) -> DatumType {
     if region.is_wire(value) { u8::datum_type() } else { f32::datum_type() }
-}
-
-/// A region with its plan, and the memory of runs that are not under way.
-pub struct PlannedRegion {
-    region: Arc<Region>,
-    /// Its plan.
-    pub plan: Plan,
-    arenas: Mutex<Vec<Arena>>,
-}
-
-impl PlannedRegion {
-    /// Bytes of the buffers of runs that are not under way.
-    pub fn activation_bytes(&self) -> usize {
-        self.arenas.lock().unwrap_or_else(PoisonError::into_inner).iter().map(Arena::bytes).sum()
-    }
-
-    fn run(&self, inputs: &[Source<'_>], outputs: &mut [Sink<'_>]) -> crate::Result<()> {
-        let lock = || self.arenas.lock().unwrap_or_else(PoisonError::into_inner);
-        let spare = lock().pop();
-        let mut arena = spare.unwrap_or_else(|| Arena::new(&self.region, &self.plan));
-        run(&self.region, &self.plan, &mut arena, inputs, outputs)?;
-        lock().push(arena);
-        Ok(())
-    }
-
-    /// Runs a region that is a whole network ([`whole_network`]): floats in, floats out.
-    fn run_floats(&self, input: &[f32]) -> crate::Result<Vec<ArrayD<f32>>> {
-        let zeros = |shape: &Vec<usize>| ArrayD::zeros(IxDyn(shape));
-        let mut outputs: Vec<ArrayD<f32>> = self.plan.output_shapes.iter().map(zeros).collect();
-        let sinks = outputs.iter_mut().filter_map(|y| y.as_slice_mut());
-        let mut sinks: TVec<Sink<'_>> = sinks.map(Sink::Floats).collect();
-        self.run(&[Source::Floats(input)], &mut sinks)?;
-        drop(sinks);
-        Ok(outputs)
-    }
-}
-
-/// A region that is all of a network.
-pub struct WholeNetwork {
-    planned: Arc<PlannedRegion>,
-    /// The network's outputs among the region's.
-    outputs: Vec<usize>,
-}
-
-impl WholeNetwork {
-    /// Runs it; the outputs come in the file's order.
-    pub fn run(&self, input: &[f32]) -> crate::Result<Vec<ArrayD<f32>>> {
-        let mut outputs = self.planned.run_floats(input)?;
-        Ok(self.outputs.iter().map(|&slot| std::mem::take(&mut outputs[slot])).collect())
-    }
-}
-
-/// The region that a model consists of, if it is nothing else: such a model needs no tract,
-/// which would copy its input and outputs.
-pub fn whole_network(model: &TypedModel) -> Option<WholeNetwork> {
-    let inputs = model.input_outlets().ok()?;
-    let outputs = model.output_outlets().ok()?;
-    let node = model.node(outputs.first()?.node);
-    let planned = node.op_as::<RegionOp>()?.0.clone();
-    let region = &planned.region;
-    let slots: Vec<usize> = outputs.iter().map(|outlet| outlet.slot).collect();
-    let all = outputs.iter().all(|outlet| outlet.node == node.id);
-    // Each output is handed out once.
-    let distinct = (1..slots.len()).all(|i| !slots[..i].contains(&slots[i]));
-    let floats = region.inputs.iter().chain(&region.outputs).all(|&value| !region.is_wire(value));
-    let whole = all && distinct && floats && inputs.len() == 1 && node.inputs.as_slice() == inputs;
-    whole.then_some(WholeNetwork { planned, outputs: slots })
 }
 
 /// The operator that tract runs.
