@@ -4,7 +4,7 @@
 //   npm run bench -- [--only NAME[,NAME]] [--rounds N] [--json] [--wasm DIR] [--without-vnni]
 //
 // --only: a network's name, or its beginning up to a dash (centerface: all three shapes).
-// --wasm: measure the builds in DIR (relaxed-simd/, simd128/) and build nothing.
+// --wasm: measure the builds in DIR (relaxed-simd/, simd128/; for FP32 with the feature "tract") and build nothing.
 // --without-vnni: as on a processor without AVX-VNNI, the instruction that multiplies bytes exactly.
 // The first run sets up .cache/bench (a Python environment and the networks). Exit
 // status: 0 measured, whether or not the bars hold; 1 something could not run.

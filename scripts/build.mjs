@@ -29,7 +29,7 @@ export async function buildWasm(folder = join(ROOT, 'npm', 'wasm'), more = []) {
     const features = named.length > 0 ? ['--features', named.join(',')] : [];
     const out = join(folder, variant.name);
     mkdirSync(out, { recursive: true });
-    unlessUnchanged(join(out, '.stamp'), [join(out, 'framesift.js')], [...rust, JSON.stringify(config)], () => {
+    unlessUnchanged(join(out, '.stamp'), [join(out, 'framesift.js')], [...rust, JSON.stringify(config), named.join()], () => {
       run('cargo', ['build', '--locked', '--release', '--lib', '--no-default-features', '--target', 'wasm32-unknown-unknown', ...features]);
       run(bindgen, ['--target', 'web', ...config['wasm-bindgen'].args, '--out-dir', out, WASM]);
     });

@@ -13,7 +13,7 @@ await main(async () => {
   run(join(ROOT, 'node_modules', '.bin', 'tsc'), ['-p', 'tsconfig.json']);
   run(join(ROOT, 'node_modules', '.bin', 'eslint'), ['.', '--max-warnings', '0']);
   run('cargo', [...CLIPPY, '--all-targets', ...DENY]);
-  for (const features of [[], ['--features', 'relaxed-simd']]) {
+  for (const features of [[], ['--features', 'relaxed-simd,tract']]) {
     const wasm = ['--release', '--lib', '--tests', '--no-default-features', '--target', 'wasm32-unknown-unknown', ...features];
     run('cargo', [...CLIPPY, ...wasm, ...DENY]);
   }

@@ -10,7 +10,7 @@
 //!        │  candidates (few, full resolution)
 //!        ▼
 //!      faces                   detect → refine → align → embed → quality
-//!        │                     on inference: tract + our INT8 kernels
+//!        │                     on inference: our INT8 kernels; tract for what is float
 //!        ▼
 //!     pipeline                 the records of one video → selection → manifest
 //!        │  chosen frames, decoded once more

@@ -91,7 +91,7 @@ pub struct SiftOptions {
     /// Files for other tools: imagefolder, coco, yolo, csv, contact (sheets of small pictures). May be given several times.
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = by_name::<Dataset>)]
     also: Vec<Dataset>,
-    /// Frames that may wait between decoder and sampling; at most 160 MiB of them, whatever the number.
+    /// How often it is recorded where a scan is, for --resume: after so many frames.
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=500))]
     batch: u32,
     /// Threads that look for faces and write files.

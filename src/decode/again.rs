@@ -8,6 +8,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 
+/// Most bytes of frames that the threads hold at once, and of a pixel (4:4:4 with 16 bits) at most.
+const MOST_BYTES: u64 = 192 << 20;
+const MOST_BYTES_A_PIXEL: u64 = 6;
+
 impl Reader {
     /// Finds frames by their times in seconds, which are in order, of a video with key frames at `keys_s`. `see` gets the
     /// position of a time and its frame, on any of so many threads. `take` gets the position and what was seen, or
@@ -20,14 +24,22 @@ impl Reader {
         see: &(impl Fn(usize, Decoded) -> Result<T> + Sync),
         mut take: impl FnMut(usize, Option<T>) -> Result<()>,
     ) -> Result<()> {
+        if times_s.is_empty() {
+            return Ok(());
+        }
         let positions: Vec<usize> = (0..times_s.len()).collect();
         let key = |&position: &usize| keys_s.partition_point(|&key_s| key_s <= times_s[position]);
         let groups: Vec<&[usize]> = positions.chunk_by(|a, b| key(a) == key(b)).collect();
-        let threads = threads.clamp(1, groups.len().max(1));
-        let readers = (0..threads).map(|_| self.another(threads)).collect::<Result<Vec<_>>>()?;
+        // Hardware does not get faster with more decoders, and of large frames few are held at once.
+        let frame_bytes = MOST_BYTES_A_PIXEL * u64::from(self.facts.width) * u64::from(self.facts.height);
+        let most = if self.decoding.hardware.is_some() { 1 } else { (MOST_BYTES / frame_bytes.max(1)) as usize };
+        let threads = threads.min(most).clamp(1, groups.len());
+        let (first, others) = (self.another(threads)?, (1..threads).filter_map(|_| self.another(threads).ok()));
+        let readers: Vec<Reader> = std::iter::once(first).chain(others).collect();
         let begun = AtomicUsize::new(0);
         std::thread::scope(|scope| {
-            let (send, seen) = sync_channel(threads);
+            // Nothing waits in it: frames are large.
+            let (send, seen) = sync_channel(0);
             for mut reader in readers {
                 let (send, begun, groups) = (send.clone(), &begun, &groups);
                 scope.spawn(move || {

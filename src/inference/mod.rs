@@ -112,14 +112,13 @@ impl Model {
         // The files declare a symbolic batch; what counts is the shape asked for.
         let mut onnx = tract_onnx::onnx().with_ignore_output_shapes(true).with_ignore_value_info(true);
         tract_op::register(&mut onnx);
-        let theirs = tract_onnx::pb::ModelProto::decode(self.proto.encode_to_vec().as_slice());
-        let theirs = theirs.map_err(|e| Error::Model(format!("damaged: {e}")))?;
         let plan = caught(|| {
-            onnx.model_for_proto_model(&theirs)
-                .and_then(|mut m| {
-                    tract_op::insert(&mut m, &self.regions)?;
-                    m.with_input_fact(0, f32::fact(input_shape).into())
-                })
+            let mut m = {
+                let theirs = tract_onnx::pb::ModelProto::decode(self.proto.encode_to_vec().as_slice())?;
+                onnx.model_for_proto_model(&theirs)?
+            };
+            tract_op::insert(&mut m, &self.regions)?;
+            m.with_input_fact(0, f32::fact(input_shape).into())
                 .and_then(|m| m.into_optimized())
                 .and_then(|m| m.into_runnable())
         })?;
@@ -132,7 +131,9 @@ impl Model {
         let float: Vec<&str> =
             nodes.map(|node| node.op_type.as_str()).filter(|&op| op != int8::compile::REGION).collect();
         Err(Error::Model(format!(
-            "this build runs networks that are quantized from input to output; this one has {} nodes in float ({})",
+            "this build has no tract, and so runs networks that are quantized from input to output: this one has {} quantized \
+             parts and {} nodes in float ({})",
+            self.regions.len(),
             float.len(),
             float[..float.len().min(5)].join(", ")
         )))

@@ -1,5 +1,5 @@
 //! ONNX files as protobufs: the messages of ONNX's `onnx.proto` (version 1.16, IR version 10) that networks for inference are made
-//! of. Functions, training, annotations and documentation are not among them.
+//! of. Training, annotations and documentation are not among them.
 
 use prost::{Enumeration, Message, Oneof};
 
@@ -21,6 +21,9 @@ pub struct ModelProto {
     /// The network.
     #[prost(message, optional, tag = "7")]
     pub graph: Option<GraphProto>,
+    /// Functions, as they are in the file: ONNX Runtime has a use for them.
+    #[prost(bytes = "vec", repeated, tag = "25")]
+    pub functions: Vec<Vec<u8>>,
 }
 
 /// A set of operators.

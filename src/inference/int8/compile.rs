@@ -22,7 +22,7 @@ const FLOATS: &str = "#floats";
 
 /// A graph whose quantized parts are regions.
 pub struct Compiled {
-    /// What is left for tract.
+    /// What is left: nodes that stand for regions, and those that stay float.
     pub graph: GraphProto,
     /// The regions.
     pub regions: Vec<Region>,

@@ -61,6 +61,8 @@ pub struct Output {
 /// Another arrangement of the same floats in the same order.
 #[derive(Clone)]
 enum View {
+    /// The same.
+    Same,
     /// Transposed, though only along axes of length 1.
     Transposed(Vec<usize>),
     /// Of another shape, as ONNX's Reshape takes it.
@@ -103,6 +105,7 @@ impl View {
     /// Reads it from a node; `None` for one that is none.
     fn read(node: &NodeProto, constants: &Constants<'_>) -> Option<Self> {
         match (node.op_type.as_str(), node.input.as_slice()) {
+            ("Identity", [_]) => Some(Self::Same),
             ("Transpose", [_]) => {
                 let axes = node.ints("perm")?.iter().map(|&axis| usize::try_from(axis).ok());
                 axes.collect::<Option<_>>().map(Self::Transposed)
@@ -116,6 +119,7 @@ impl View {
     /// The shape that another becomes; `None` where that does not go, or not without moving floats.
     fn of(&self, shape: &[usize]) -> Option<Vec<usize>> {
         match self {
+            Self::Same => Some(shape.to_vec()),
             Self::Transposed(axes) => {
                 let lengths = axes.iter().map(|&axis| shape.get(axis).copied()).collect::<Option<Vec<_>>>()?;
                 let moved = axes.iter().zip(&lengths).filter(|&(_, &length)| length != 1);
@@ -132,10 +136,11 @@ impl View {
                 });
                 let stated = stated.collect::<Option<Vec<Option<usize>>>>()?;
                 let all: usize = shape.iter().product();
-                let known: usize = stated.iter().flatten().product();
+                // The file's numbers may be any.
+                let known = stated.iter().flatten().try_fold(1usize, |known, &length| known.checked_mul(length))?;
                 let left = all.checked_div(known)?;
                 let free = stated.iter().filter(|length| length.is_none()).count();
-                let fits = free <= 1 && known * if free == 1 { left } else { 1 } == all;
+                let fits = free <= 1 && known.checked_mul(if free == 1 { left } else { 1 }) == Some(all);
                 fits.then(|| stated.into_iter().map(|length| length.unwrap_or(left)).collect())
             }
             Self::Flattened(axis) => {
@@ -159,7 +164,8 @@ pub fn whole_network(graph: &GraphProto, regions: &[Arc<Region>]) -> Option<Vec<
     let outputs = graph.output.iter().map(|value| trace(graph, &input.name, &value.name, &mut seen));
     let outputs = outputs.collect::<Option<Vec<_>>>()?;
     let nodes: HashSet<usize> = seen.into_iter().map(|(at, _)| at).collect();
-    (nodes.len() == graph.node.len()).then_some(outputs)
+    let others = graph.node.iter().enumerate().filter(|(at, _)| !nodes.contains(at));
+    others.map(|(_, node)| node).all(|node| node.op_type == "Constant").then_some(outputs)
 }
 
 /// Follows a value back to the region that reads `input`; `seen`: nodes on the way, and what they made.
@@ -200,7 +206,16 @@ mod tests {
         }
         assert_eq!(shape(View::Reshaped(vec![0, -1])), Some(vec![2, 192]));
         assert_eq!(shape(View::Reshaped(vec![-1, 64])), Some(vec![6, 64]));
-        for target in [vec![-1, -1], vec![3, 100], vec![-1, 100], vec![-2, 192], vec![0, 0, 0, 0, 0]] {
+        let large = 1 << 40;
+        for target in [
+            vec![large, large],
+            vec![large << 8, large],
+            vec![-1, -1],
+            vec![3, 100],
+            vec![-1, 100],
+            vec![-2, 192],
+            vec![0, 0, 0, 0, 0],
+        ] {
             assert_eq!(shape(View::Reshaped(target.clone())), None, "{target:?}");
         }
         assert_eq!(shape(View::Flattened(1)), Some(vec![2, 192]));

@@ -443,6 +443,23 @@ tests! {
         assert_eq!(g.check("PRelu after Transpose", &z), Vec::<String>::new());
     }
 
+    fn what_only_arranges_floats_anew_needs_no_tract() {
+        for (side, alone) in [(1, true), (6, false)] {
+            let mut g = Graph::new(13, &[1, 4, side, side]);
+            let x = g.quantize("x", 0.0213, false);
+            let y = g.conv(&x, [5, 4, 1, 1], 1, &[]);
+            let y = g.dequantize(&y);
+            let y = g.node("Transpose", vec![y], &[("perm", ints(&[0, 2, 3, 1]))]);
+            let y = g.node("Flatten", vec![y], &[("axis", Attribute::Int(1))]);
+            let y = g.node("Identity", vec![y], &[]);
+            assert_eq!(g.check("Identity", &y), Vec::<String>::new());
+            let network = Model::from_onnx(&g.file(&[&y])).unwrap().network(&[1, 4, side, side]).unwrap();
+            assert_eq!(matches!(network.runs, Runs::Region(_)), alone);
+            let outputs = network.run(ArrayD::zeros(vec![1, 4, side, side]).view()).unwrap();
+            assert_eq!(outputs[0].shape(), [1, 5 * side * side]);
+        }
+    }
+
     fn the_packs_networks_need_no_tract() {
         for (file, shape) in [
             (&include_bytes!("../../../models/centerface.int8.onnx")[..], [1, 3, 160, 160]),
