@@ -311,6 +311,11 @@ impl Reader {
         &self.facts
     }
 
+    /// Bytes of a frame, packed.
+    fn frame_bytes(&self) -> usize {
+        layout::bytes(self.decoder.format(), self.decoder.width(), self.decoder.height())
+    }
+
     /// Whether the container lists its frames, so that what is missing is known.
     pub fn lists_frames(&self) -> bool {
         self.indexed > 0

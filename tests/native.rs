@@ -193,8 +193,15 @@ fn no_faces_are_looked_for_in_a_transition() {
     let mut looked_at = Vec::new();
     for (i, data) in frames.iter().enumerate() {
         let measured = measurer.measure(&Frame::new(&layout, data).unwrap()).unwrap();
-        let ready = session.push(i as f64 / 25.0, 0.04, measured, |_| layout.clone()).unwrap();
-        looked_at.extend(ready.map(|candidate| candidate.index));
+        let hold = |place: &mut Vec<u8>| {
+            place.clone_from(data);
+            layout.clone()
+        };
+        if let Some(ready) = session.push(i as f64 / 25.0, 0.04, measured, hold).unwrap() {
+            // Buffers go round; what is in this one belongs to its frame.
+            assert!(ready.data == frames[ready.index as usize], "the pixels of {}", ready.index);
+            looked_at.push(ready.index);
+        }
     }
     assert!(looked_at.iter().any(|&index| index >= 55), "what is decided does not wait for the end: {looked_at:?}");
     looked_at.extend(session.finish().into_iter().map(|candidate| candidate.index));

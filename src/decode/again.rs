@@ -8,9 +8,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 
-/// Most bytes of frames that the threads hold at once, and of a pixel (4:4:4 with 16 bits) at most.
-const MOST_BYTES: u64 = 192 << 20;
-const MOST_BYTES_A_PIXEL: u64 = 6;
+/// Most bytes of frames that the threads hold at once.
+const MOST_BYTES: usize = 192 << 20;
 
 impl Reader {
     /// Finds frames by their times in seconds, which are in order, of a video with key frames at `keys_s`. `see` gets the
@@ -31,8 +30,7 @@ impl Reader {
         let key = |&position: &usize| keys_s.partition_point(|&key_s| key_s <= times_s[position]);
         let groups: Vec<&[usize]> = positions.chunk_by(|a, b| key(a) == key(b)).collect();
         // Hardware does not get faster with more decoders, and of large frames few are held at once.
-        let frame_bytes = MOST_BYTES_A_PIXEL * u64::from(self.facts.width) * u64::from(self.facts.height);
-        let most = if self.decoding.hardware.is_some() { 1 } else { (MOST_BYTES / frame_bytes.max(1)) as usize };
+        let most = if self.decoding.hardware.is_some() { 1 } else { MOST_BYTES / self.frame_bytes().max(1) };
         let threads = threads.min(most).clamp(1, groups.len());
         let (first, others) = (self.another(threads)?, (1..threads).filter_map(|_| self.another(threads).ok()));
         let readers: Vec<Reader> = std::iter::once(first).chain(others).collect();

@@ -73,6 +73,12 @@ pub fn show<T>(
     show_known(&converted, format, turn, pixel_shape, see)
 }
 
+/// Bytes of a frame of such pixels, packed.
+pub fn bytes(format: Pixel, width: u32, height: u32) -> usize {
+    let format = known(format).unwrap_or_else(|| substitute(format).1);
+    format.plane_sizes(width as usize, height as usize).into_iter().map(|(bytes, rows)| bytes * rows).sum()
+}
+
 fn show_known<T>(
     frame: &frame::Video,
     format: PixelFormat,

@@ -14,25 +14,26 @@ pub mod int8;
 #[cfg(all(feature = "onnxruntime", not(target_arch = "wasm32")))]
 pub mod onnxruntime;
 pub mod proto;
+// What is float runs under tract, where that is there.
+#[cfg(feature = "tract")]
+mod tract;
+#[cfg(not(feature = "tract"))]
+#[path = "no_tract.rs"]
+mod tract;
 
 pub use engine::{Engine, Precision, Runner};
 
-#[cfg(feature = "tract")]
-use crate::error::inference;
 use crate::error::{Error, Result};
 use int8::compile::{Compiled, compile};
 use int8::dequantize::to_float;
 use int8::kernels::Isa;
 use int8::planned::{Output, PlannedRegion, WholeNetwork, whole_network};
 use int8::region::Region;
-#[cfg(feature = "tract")]
-use int8::tract_op;
 use ndarray::{ArrayD, ArrayViewD};
 use prost::Message;
 use proto::ModelProto;
 use std::sync::Arc;
-#[cfg(feature = "tract")]
-use tract_onnx::prelude::*;
+use tract::Tract;
 
 /// A model file, read once, for networks of any input shape.
 pub struct Model {
@@ -54,8 +55,8 @@ pub struct Network {
 enum Runs {
     /// One region, without tract, which would copy input and outputs.
     Region(WholeNetwork),
-    #[cfg(feature = "tract")]
-    Tract(Arc<TypedRunnableModel>),
+    /// What is float between regions, or before or after them.
+    Tract(Tract),
 }
 
 impl Model {
@@ -103,40 +104,11 @@ impl Model {
             (Some(outputs), Some(region)) => WholeNetwork::new(region.clone(), outputs.clone(), input_shape)?,
             _ => None,
         };
-        let runs = whole.map_or_else(|| self.under_tract(input_shape), |whole| Ok(Runs::Region(whole)))?;
+        let runs = match whole {
+            Some(whole) => Runs::Region(whole),
+            None => Runs::Tract(Tract::new(&self.proto, &self.regions, input_shape)?),
+        };
         Ok(Network { runs, input_shape: input_shape.to_vec() })
-    }
-
-    #[cfg(feature = "tract")]
-    fn under_tract(&self, input_shape: &[usize]) -> Result<Runs> {
-        // The files declare a symbolic batch; what counts is the shape asked for.
-        let mut onnx = tract_onnx::onnx().with_ignore_output_shapes(true).with_ignore_value_info(true);
-        tract_op::register(&mut onnx);
-        let plan = caught(|| {
-            let mut m = {
-                let theirs = tract_onnx::pb::ModelProto::decode(self.proto.encode_to_vec().as_slice())?;
-                onnx.model_for_proto_model(&theirs)?
-            };
-            tract_op::insert(&mut m, &self.regions)?;
-            m.with_input_fact(0, f32::fact(input_shape).into())
-                .and_then(|m| m.into_optimized())
-                .and_then(|m| m.into_runnable())
-        })?;
-        Ok(Runs::Tract(plan))
-    }
-
-    #[cfg(not(feature = "tract"))]
-    fn under_tract(&self, _: &[usize]) -> Result<Runs> {
-        let nodes = self.proto.graph.iter().flat_map(|graph| &graph.node);
-        let float: Vec<&str> =
-            nodes.map(|node| node.op_type.as_str()).filter(|&op| op != int8::compile::REGION).collect();
-        Err(Error::Model(format!(
-            "this build has no tract, and so runs networks that are quantized from input to output: this one has {} quantized \
-             parts and {} nodes in float ({})",
-            self.regions.len(),
-            float.len(),
-            float[..float.len().min(5)].join(", ")
-        )))
     }
 
     /// Nodes over quantized values that run in float, and why.
@@ -152,8 +124,7 @@ impl Model {
 
 /// Without tract's own reader, which copies the file first.
 fn read(file: &[u8]) -> Result<ModelProto> {
-    #[cfg(feature = "tract")]
-    register_kernels();
+    tract::register_kernels();
     ModelProto::decode(file).map_err(|e| Error::Model(format!("not an ONNX file, or damaged: {e}")))
 }
 
@@ -163,38 +134,6 @@ fn fp32_file(file: &[u8]) -> Result<Vec<u8>> {
     let mut proto = read(file)?;
     to_float(&mut proto)?;
     Ok(proto.encode_to_vec())
-}
-
-/// Has tract's kernels register themselves, which native programs do as they start. In
-/// wasm nothing runs at the start, and the linker puts a call of all constructors before
-/// every exported function, unless the module has a call of its own: this one, made
-/// once, makes each call 1.3 µs cheaper, and handing over a frame with its layout 80 µs.
-#[cfg(feature = "tract")]
-fn register_kernels() {
-    #[cfg(target_arch = "wasm32")]
-    {
-        static ONCE: std::sync::Once = std::sync::Once::new();
-        unsafe extern "C" {
-            fn __wasm_call_ctors();
-        }
-        // SAFETY: made by the linker, without arguments; it may be called as long as
-        // constructors run only once, which `Once` sees to.
-        ONCE.call_once(|| unsafe { __wasm_call_ctors() });
-    }
-}
-
-/// Calls tract. It panics over some float nodes that make no sense (a Transpose with too few
-/// axes); where panics unwind, that is an error like any other.
-#[cfg(feature = "tract")]
-fn caught<T>(call: impl FnOnce() -> TractResult<T>) -> Result<T> {
-    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)) {
-        Ok(result) => result.map_err(inference),
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().map(String::as_str);
-            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-            Err(Error::Model(format!("a node that tract cannot make sense of ({text})")))
-        }
-    }
 }
 
 impl Network {
@@ -214,13 +153,9 @@ impl Network {
     }
 
     fn regions(&self) -> impl Iterator<Item = &PlannedRegion> {
-        let (whole, parts): (Option<&PlannedRegion>, Vec<&PlannedRegion>) = match &self.runs {
+        let (whole, parts) = match &self.runs {
             Runs::Region(whole) => (Some(&whole.planned), Vec::new()),
-            #[cfg(feature = "tract")]
-            Runs::Tract(plan) => {
-                let nodes = plan.model().nodes().iter();
-                (None, nodes.filter_map(|n| n.op_as::<tract_op::RegionOp>()).map(|r| &*r.0).collect())
-            }
+            Runs::Tract(tract) => (None, tract.regions()),
         };
         whole.into_iter().chain(parts)
     }
@@ -234,22 +169,7 @@ impl Network {
         let values = contiguous.as_slice().ok_or_else(|| Error::Inference("an input in no order".into()))?;
         match &self.runs {
             Runs::Region(whole) => whole.run(values),
-            #[cfg(feature = "tract")]
-            Runs::Tract(plan) => run_under_tract(plan, &self.input_shape, values),
+            Runs::Tract(tract) => tract.run(&self.input_shape, values),
         }
     }
-}
-
-#[cfg(feature = "tract")]
-fn run_under_tract(plan: &Arc<TypedRunnableModel>, shape: &[usize], values: &[f32]) -> Result<Vec<ArrayD<f32>>> {
-    let tensor = Tensor::from_shape(shape, values).map_err(inference)?;
-    let outputs = caught(|| plan.run(tvec!(tensor.into_tvalue())))?;
-    outputs
-        .iter()
-        .map(|t| {
-            let view = t.to_plain_array_view::<f32>().map_err(inference)?;
-            let shape = view.shape().to_vec();
-            ArrayD::from_shape_vec(shape, view.iter().copied().collect()).map_err(inference)
-        })
-        .collect()
 }

@@ -12,7 +12,6 @@
 //! plan         shapes, layouts, borders and buffers for one input shape
 //! execute      a run: floats in, floats out, no allocation
 //! planned      a region for one input shape; networks that are nothing but one
-//! tract_op     a region as a tract operator, for those that are more
 //! dequantize   or, for other engines, the whole graph in floats
 //!
 //! geometry     windows of convolutions and pooling
@@ -46,5 +45,3 @@ mod test_random;
 #[cfg(test)]
 mod tests;
 pub mod trace;
-#[cfg(feature = "tract")]
-pub mod tract_op;

@@ -1,9 +1,9 @@
 //! Regions as tract operators.
 
-use super::compile::REGION;
-use super::execute::{Sink, Source};
-use super::planned::PlannedRegion;
-use super::region::Region;
+use crate::inference::int8::compile::REGION;
+use crate::inference::int8::execute::{Sink, Source};
+use crate::inference::int8::planned::PlannedRegion;
+use crate::inference::int8::region::Region;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use tract_onnx::tract_hir::infer::InferenceModel;
